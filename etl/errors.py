@@ -1,0 +1,55 @@
+"""The errors a run can end with, each with its exit code and the runbook section that helps."""
+
+from typing import ClassVar
+
+EXIT_SUCCESS = 0
+EXIT_UNEXPECTED = 1
+EXIT_WARNINGS = 10
+EXIT_INTERRUPTED = 130
+
+
+class PipelineError(Exception):
+    """A failure with a known cause. The text says what happened, where, and what to do next.
+
+    The text never holds personal data: it may name a file, a line, a column or a setting, not a row's values.
+    """
+
+    exit_code: ClassVar[int] = EXIT_UNEXPECTED
+    runbook: ClassVar[str] = "unexpected-error"
+    meaning: ClassVar[str] = "An error the pipeline does not know"
+
+
+class ConfigError(PipelineError):
+    """A setting is unknown, missing or of the wrong type; nothing was read or written."""
+
+    exit_code = 2
+    runbook = "settings-wrong"
+    meaning = "Bad configuration"
+
+
+class InputError(PipelineError):
+    """The input file is missing, empty or has the wrong columns; nothing was loaded."""
+
+    exit_code = 3
+    runbook = "input-unusable"
+    meaning = "Bad input"
+
+
+class WarehouseError(PipelineError):
+    """The warehouse can't be opened or refused the work; batches committed before stay."""
+
+    exit_code = 4
+    runbook = "warehouse-unavailable"
+    meaning = "Warehouse down"
+
+
+class ThresholdError(PipelineError):
+    """More rows were rejected than the settings allow; the batch in hand was not loaded."""
+
+    exit_code = 5
+    runbook = "too-many-rejects"
+    meaning = "Stopped by a threshold"
+
+
+ERROR_CLASSES: tuple[type[PipelineError], ...] = (ConfigError, InputError, WarehouseError, ThresholdError)
+"""Every class that ends a run, in the order of their exit codes."""

@@ -1,0 +1,199 @@
+"""The run record: what really happened in a run, without personal data. The only door to the generators.
+
+Times are UTC with offset, durations seconds, memory megabytes (1,000,000 bytes), scores per cent.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
+
+SCHEMA_VERSION = 1
+FILE_NAME = "run.json"
+LATEST = "latest.json"
+
+Outcome = Literal["success", "warnings", "failed", "interrupted"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fault(_Part):
+    """Why a run did not end well. The message of an unexpected error is left out: it can quote data."""
+
+    error_class: str
+    message: str
+    runbook: str = Field(description="Anchor of the runbook section that helps")
+
+
+class SettingValue(_Part):
+    """A setting as it was, and where the value came from."""
+
+    value: str
+    origin: str
+
+
+class InputRecord(_Part):
+    """The input as it was found."""
+
+    name: str
+    bytes: NonNegativeInt
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    made_at: AwareDatetime
+    encoding: str
+    delimiter: str
+    columns: tuple[str, ...]
+    unknown_columns: tuple[str, ...]
+
+
+class StageRecord(_Part):
+    """What went through a stage: rows_in = rows_out + rows_rejected."""
+
+    name: str
+    rows_in: NonNegativeInt
+    rows_out: NonNegativeInt
+    rows_rejected: NonNegativeInt
+    seconds: NonNegativeFloat
+    batches: NonNegativeInt
+    peak_mb: NonNegativeFloat = Field(description="Largest resident memory of the process when a batch left the stage")
+
+
+class Rows(_Part):
+    """Where the rows went: read = loaded + quarantined, and loaded = inserted + updated + unchanged."""
+
+    read: NonNegativeInt
+    loaded: NonNegativeInt
+    inserted: NonNegativeInt
+    updated: NonNegativeInt
+    unchanged: NonNegativeInt
+    quarantined: NonNegativeInt
+
+
+class RuleRecord(_Part):
+    """How many rows a rule was about and how many broke it."""
+
+    applicable: NonNegativeInt
+    violations: NonNegativeInt
+
+
+class DimensionRecord(_Part):
+    """The score of a quality dimension with its range; no score when nothing was measured."""
+
+    dimension: str
+    score: float | None = Field(ge=0, le=100)
+    target: float
+    minimum: float
+    state: Literal["green", "amber", "red", "not measured"]
+    worst_rule: str | None
+
+
+class Quality(_Part):
+    """The scores of a run. Overall is the lowest dimension; the mean stands beside it."""
+
+    overall: float | None
+    mean: float | None
+    dimensions: tuple[DimensionRecord, ...]
+
+
+class WarehouseRecord(_Part):
+    """The warehouse before and after."""
+
+    server: str
+    rows_before: NonNegativeInt
+    rows_after: NonNegativeInt
+    audit_rows: NonNegativeInt
+
+
+class Host(_Part):
+    """What the run ran on; no machine or user name."""
+
+    system: str
+    cpus: NonNegativeInt
+    memory_mb: NonNegativeFloat
+
+
+class Code(_Part):
+    """Which code ran. `dirty` when files differed from the commit."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+class RunRecord(_Part):
+    """One run of the pipeline."""
+
+    schema_version: Literal[1] = 1
+    run_id: str = Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$", description="Start in UTC and a random part; sorts by time")
+    batch_id: str = Field(description="The run's id in the audit table")
+    environment: str
+    outcome: Outcome
+    exit_code: int
+    warnings: tuple[str, ...] = Field(description="Why a run that ended is not a plain success")
+    fault: Fault | None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    seconds: NonNegativeFloat
+    cpu_seconds: NonNegativeFloat
+    peak_mb: NonNegativeFloat
+    versions: dict[str, str]
+    code: Code
+    host: Host
+    settings: dict[str, SettingValue]
+    input: InputRecord | None
+    rows: Rows
+    stages: tuple[StageRecord, ...]
+    rules: dict[str, RuleRecord]
+    quality: Quality | None
+    enrichment: dict[str, dict[str, NonNegativeInt]] = Field(description="Rows by lookup and by source of what was found")
+    risk: dict[str, NonNegativeInt] = Field(description="Loaded rows by risk band")
+    businesses: NonNegativeInt
+    warehouse: WarehouseRecord | None
+
+    def stage(self, name: str) -> StageRecord | None:
+        """Return the stage called `name`, or None when the run did not come that far."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the published JSON Schema (draft 2020-12) of a run record."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:handover:run-record:1",
+        **RunRecord.model_json_schema(mode="serialization"),
+    }
+
+
+def write_record(record: RunRecord, runs: Path) -> Path:
+    """Write the record to its run's folder and as the latest; return its path."""
+    path = runs / record.run_id / FILE_NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for target in (path, runs / LATEST):
+        # Written beside and moved into place, so that a reader never sees half a record.
+        beside = target.with_suffix(".tmp")
+        beside.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8", newline="\n")
+        beside.replace(target)
+    return path
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a record; raises ValueError naming the file when it is none."""
+    try:
+        return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, ValidationError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"{path}: no run record of version {SCHEMA_VERSION} ({first}). Move the folder away.") from None
+
+
+def history(runs: Path) -> Iterator[RunRecord]:
+    """Yield the records of all runs, oldest first."""
+    for path in sorted(runs.glob(f"*/{FILE_NAME}")):
+        yield read_record(path)
+
+
+def new_run_id(now: datetime, random: str) -> str:
+    """Return the id of a run that starts `now` (UTC); `random` are six hexadecimal digits."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{random}"

@@ -1,0 +1,235 @@
+"""The rules: each one declared once with its dimension, severity, meaning and remedy.
+
+A check is a pure function of a batch that marks the rows which break the rule. Rules of the stage `validate` look at
+the input; those of `enrich` look at what the lookups found. An error sends the row to quarantine, a warning is counted.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+import pandas as pd
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from etl.schema import COLUMNS, INPUT_COLUMNS, KEY, STATUSES, column
+
+Mask = pd.Series  # of bool, one per row of the batch
+Check = Callable[[pd.DataFrame], Mask]
+
+
+class Dimension(StrEnum):
+    """The six dimensions of data quality that DAMA UK names."""
+
+    COMPLETENESS = "completeness"
+    VALIDITY = "validity"
+    UNIQUENESS = "uniqueness"
+    CONSISTENCY = "consistency"
+    TIMELINESS = "timeliness"
+    ACCURACY = "accuracy"
+
+
+class Severity(StrEnum):
+    """What breaking a rule does to the row."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A validation rule. `breaks` marks rows that break it, `applies` the rows it is about (default: all)."""
+
+    id: str
+    column: str
+    dimension: Dimension
+    severity: Severity
+    meaning: str
+    remedy: str
+    good: str
+    bad: str
+    breaks: Check
+    applies: Check | None = None
+    stage: Literal["validate", "enrich"] = "validate"
+
+    @property
+    def weight(self) -> int:
+        """How much the rule counts in its dimension's score: the weight of its column, 3 for the row as a whole."""
+        return 3 if self.column == "row" else column(self.column).weight
+
+
+POSTCODE = re.compile(
+    r"^(?:GIR 0AA|BFPO \d{1,4}|"
+    r"(?:[A-PR-UWYZ]\d[\dA-HJKPSTUW]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRVWXY]?) \d[ABD-HJLNP-UW-Z]{2})$"
+)
+"""The forms of UK postcodes (letters that may stand where: Royal Mail's Programmers' Guide to PAF), plus GIR 0AA and BFPO."""
+
+_SPECIAL = re.compile(r"^(?:GIR 0AA|BFPO|(?:GY|JE|IM)\d)")
+# Addresses of this plain form are valid beyond doubt; the library, far slower, judges all others.
+_PLAIN_EMAIL = re.compile(r"^[a-z0-9]+(?:[._+-][a-z0-9]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?:com|org|net|uk|example)$")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060\ufeff\ufffd]")
+_FORMULA = re.compile(r"^[=@+\-\t\r]")
+_LETTER = re.compile(r"[^\W\d_]")
+_MOST = 2**31 - 1  # INT of every warehouse
+
+
+def _every(batch: pd.DataFrame, name: str, judge: Callable[[str], bool]) -> Mask:
+    """Mark the rows whose `name` `judge` finds wrong, asking once for each distinct value."""
+    verdicts = {value: judge(value) for value in batch[name].unique()}
+    return batch[name].map(verdicts).astype(bool)
+
+
+def _filled(name: str) -> Check:
+    return lambda batch: batch[name] != ""
+
+
+def _blank(name: str) -> Check:
+    return lambda batch: batch[name] == ""
+
+
+def _bad_email(value: str) -> bool:
+    if _PLAIN_EMAIL.match(value) and len(value) <= 64:
+        return False
+    try:
+        # `.example` is reserved for made-up addresses, which is just what samples and tests hold.
+        validate_email(value, check_deliverability=False, test_environment=value.endswith(".example"))
+    except EmailNotValidError:
+        return not (value.endswith(".example") and not _bad_email(value.removesuffix(".example") + ".org"))
+    return False
+
+
+def _bad_phone(value: str) -> bool:
+    try:
+        return not phonenumbers.is_possible_number(phonenumbers.parse(value, "GB"))
+    except phonenumbers.NumberParseException:
+        return True
+
+
+def _bad_id(batch: pd.DataFrame) -> Mask:
+    digits = batch[KEY].str.fullmatch(r"[0-9]{1,10}")
+    numbers = pd.to_numeric(batch[KEY].where(digits, "0"))
+    return ~digits | (numbers < 1) | (numbers > _MOST)
+
+
+def _any_text(pattern: re.Pattern[str], names: tuple[str, ...]) -> Check:
+    def check(batch: pd.DataFrame) -> Mask:
+        found = pd.Series(False, index=batch.index)
+        for name in names:
+            found |= _every(batch, name, lambda value: bool(pattern.search(value)))
+        return found
+
+    return check
+
+
+def _required(name: str, severity: Severity, good: str) -> Rule:
+    return Rule(
+        f"{name}.required", name, Dimension.COMPLETENESS, severity,
+        f"{column(name).meaning} is missing; blanks and stand-ins such as N/A count as missing",
+        f"Ask the supplier for the missing {name.replace('_', ' ')}, fill it in and submit the row again",
+        good, "(empty)", _blank(name),
+    )  # fmt: skip
+
+
+def _length(name: str, limit: int) -> Rule:
+    return Rule(
+        f"{name}.length", name, Dimension.VALIDITY, Severity.ERROR,
+        f"Longer than the {limit} characters the warehouse holds",
+        "Look whether two fields ran together; otherwise shorten it with the customer's consent",
+        f"up to {limit} characters", f"{limit + 1} characters or more",
+        lambda batch: batch[name].str.len() > limit, _filled(name),
+    )  # fmt: skip
+
+
+def _not_a_name(name: str) -> Rule:
+    return Rule(
+        f"{name}.letters", name, Dimension.VALIDITY, Severity.ERROR, "A name without a single letter is no name",
+        "Look whether columns were shifted in the file; correct the name at its source",
+        "Wren", "12345",
+        lambda batch: _every(batch, name, lambda value: not _LETTER.search(value)), _filled(name),
+    )  # fmt: skip
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("row.shape", "row", Dimension.VALIDITY, Severity.ERROR,
+         "The line has more or fewer fields than the header, or a quotation mark that is never closed",
+         "Open the file at the line; remove the stray separator or quotation mark, or quote the field",
+         "eight fields below eight headings", "nine fields below eight headings", lambda batch: batch["_misshapen"]),
+    Rule("row.encoding", "row", Dimension.VALIDITY, Severity.ERROR,
+         "The line holds bytes that are no text in the file's encoding",
+         "Have the supplier export the file as UTF-8, or set input.encoding to what it is",
+         "text in UTF-8", "a byte of another code page", lambda batch: batch["_undecodable"]),
+    Rule("row.control_characters", "row", Dimension.VALIDITY, Severity.ERROR,
+         "A field holds an invisible control character or a replacement character",
+         "Remove the character at the source; it comes from copying out of other programs",
+         "visible characters only", "a name with a backspace in it", _any_text(_CONTROL, INPUT_COLUMNS)),
+    Rule("row.formula", "row", Dimension.VALIDITY, Severity.ERROR,
+         "A name or company starts like a spreadsheet formula and could run when someone opens an export",
+         "Confirm the true name with the supplier; report it as a possible attack if it repeats",
+         "Wren & Daughters", "=1+1", _any_text(_FORMULA, ("first_name", "last_name", "company"))),
+    _required("customer_id", Severity.ERROR, "4711"),
+    Rule("customer_id.number", "customer_id", Dimension.VALIDITY, Severity.ERROR,
+         f"Not a whole number between 1 and {_MOST}", "Correct the number at the source; it is the key of every update",
+         "4711", "C-4711", _bad_id, _filled("customer_id")),
+    Rule("customer_id.unique", "customer_id", Dimension.UNIQUENESS, Severity.ERROR,
+         "The same number stood earlier in the file; the first row with it is the one that is used",
+         "Decide which row is right; give the other its own number or drop it",
+         "each number once", "a number for the second time", lambda batch: batch["_repeated"], _filled("customer_id")),
+    _required("first_name", Severity.ERROR, "Wren"),
+    _required("last_name", Severity.ERROR, "Hollis"),
+    _not_a_name("first_name"),
+    _not_a_name("last_name"),
+    _required("email", Severity.ERROR, "wren@hollis.example"),
+    Rule("email.form", "email", Dimension.VALIDITY, Severity.ERROR, "Not the form of an e-mail address (RFC 5322)",
+         "Ask the customer; do not guess the missing part", "wren@hollis.example", "wren(at)hollis",
+         lambda batch: _every(batch, "email", _bad_email), _filled("email")),
+    Rule("phone.form", "phone", Dimension.VALIDITY, Severity.WARNING,
+         "Not a possible telephone number, read as a UK one when it has no country code",
+         "Ask the customer at the next contact", "020 7946 0000", "12 34",
+         lambda batch: _every(batch, "phone", _bad_phone), _filled("phone")),
+    _required("postcode", Severity.WARNING, "EH1 0ZZ"),
+    Rule("postcode.form", "postcode", Dimension.VALIDITY, Severity.ERROR, "Not the form of a UK postcode",
+         "Look for O against 0 and I against 1; otherwise ask the customer", "EH1 0ZZ", "EH1 OZZ",
+         lambda batch: ~batch["postcode"].str.match(POSTCODE), _filled("postcode")),
+    Rule("postcode.special", "postcode", Dimension.ACCURACY, Severity.WARNING,
+         "A postcode without a place in the United Kingdom: Girobank, the forces' post office or a Crown dependency",
+         "Nothing to correct; the row has no English region and may have no place", "EH1 0ZZ", "BFPO 9999",
+         lambda batch: batch["postcode"].str.match(_SPECIAL), _filled("postcode")),
+    _required("status", Severity.ERROR, "active"),
+    Rule("status.known", "status", Dimension.VALIDITY, Severity.ERROR, f"Not one of: {', '.join(STATUSES)}",
+         "Map the supplier's word to one of ours, or have it corrected at the source", "active", "maybe",
+         lambda batch: ~batch["status"].isin(STATUSES), _filled("status")),
+    *(_length(name, limit) for name in INPUT_COLUMNS if (limit := column(name).length) and name not in ("status", "postcode")),
+    Rule("postcode.known", "postcode", Dimension.ACCURACY, Severity.WARNING,
+         "Well formed, but no lookup knows the place", "Check the postcode with the customer; refresh the reference data",
+         "a postcode in a known area", "a postcode in an area that does not exist",
+         lambda batch: ~batch["geo_enriched"], _filled("postcode"), "enrich"),
+    Rule("region.present", "region", Dimension.COMPLETENESS, Severity.WARNING,
+         "The place is in England and has no region (elsewhere the country stands for it)",
+         "Complete the reference data", "England, South West", "England, (empty)", _blank("region"),
+         lambda batch: batch["country"] == "England", "enrich"),
+    Rule("company.known", "company", Dimension.ACCURACY, Severity.WARNING, "No lookup knows the company",
+         "Check the spelling; add the company to the reference data", "a company of the reference data",
+         "a company nobody listed", lambda batch: ~batch["_company_found"], lambda batch: batch["is_business"], "enrich"),
+    Rule("company.email_domain", "company", Dimension.CONSISTENCY, Severity.WARNING,
+         "The e-mail's domain is not the one the company is known by",
+         "Check that the contact works for the company; private addresses are allowed", "name@company.example",
+         "name@elsewhere.example", lambda batch: batch["_email_domain"] != batch["_company_domain"],
+         lambda batch: batch["_company_found"], "enrich"),
+)  # fmt: skip
+
+
+def rules_of(stage: str) -> tuple[Rule, ...]:
+    """Return the rules that the stage called `stage` checks, in their declared order."""
+    return tuple(rule for rule in RULES if rule.stage == stage)
+
+
+def rule(rule_id: str) -> Rule:
+    """Return the rule with this id; raises KeyError when none has it."""
+    return _BY_ID[rule_id]
+
+
+_BY_ID = {one.id: one for one in RULES}
+assert len(_BY_ID) == len(RULES)
+assert {c.name for c in COLUMNS} >= {one.column for one in RULES} - {"row"}

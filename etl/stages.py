@@ -1,0 +1,90 @@
+"""The stages and stores: what each stage reads, writes, decides and does on failure, declared once.
+
+The pipeline times and records these stages by name; diagram, runbook and privacy record are derived from them.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place where data rests or comes from."""
+
+    id: str
+    title: str
+    kind: Literal["file", "reference", "database", "log", "record", "pages"]
+    holds: str
+    personal: bool
+    outside: bool
+    retention: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A question a stage asks of its data. `no` is the store or end state where the data goes otherwise."""
+
+    id: str
+    question: str
+    no: str
+    no_label: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline."""
+
+    name: str
+    title: str
+    does: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    decision: Decision | None
+    on_failure: str
+    failures: tuple[str, ...]
+
+
+STORES: tuple[Store, ...] = (
+    Store("customers", "Customer file", "file", "customers as the supplier sends them", True, True,
+          "until the load succeeded, then 7 days"),
+    Store("postcode_areas", "Postcode reference", "reference", "places by postcode area", False, False, "kept with the code"),
+    Store("companies", "Company reference", "reference", "size, industry and revenue bands of companies", False, False,
+          "kept with the code"),
+    Store("warehouse", "customer_enriched", "database", "one row per customer, enriched and scored", True, False,
+          "as the customer relationship, by column"),
+    Store("audit", "enrichment_audit", "database", "one row per run: when, how many, with what outcome", False, False, "6 years"),
+    Store("quarantine", "Quarantine", "file", "rejected rows as they came, with the rules they break", True, False, "30 days"),
+    Store("record", "Run record", "record", "counts, seconds, scores and settings of a run", False, False, "24 months"),
+    Store("log", "Run log", "log", "events of a run: counts and names of stages", False, False, "90 days"),
+    Store("site", "Published pages", "pages", "aggregates of run records", False, False, "until the next publication"),
+)  # fmt: skip
+
+STOPPED = "stopped"
+"""The end state of a run that may not go on; the audit row and the record are written all the same."""
+
+STAGES: tuple[Stage, ...] = (
+    Stage("extract", "Extract", "reads the file in batches of text and checks its header",
+          ("customers",), (), Decision("header", "Header as agreed?", STOPPED, "columns missing"),
+          "Stops before the first row; nothing is loaded", ("input-unusable",)),
+    Stage("validate", "Validate", "brings fields into normal form and checks every rule on every row",
+          (), ("quarantine",), Decision("row_valid", "Row free of errors?", "quarantine", "rejected"),
+          "A row with an error goes to quarantine with all its reasons; above the limit the run stops",
+          ("too-many-rejects", "finished-with-warnings")),
+    Stage("enrich", "Enrich", "adds the place by postcode and the bands by company",
+          ("postcode_areas", "companies"), (), Decision("known", "Known to a lookup?", "score", "unknown: loaded without"),
+          "What no lookup knows stays empty and is counted as a warning", ("reference-unusable",)),
+    Stage("score", "Score", "adds risk points with the reasons for each",
+          (), (), None, "A pure calculation; a fault in it stops the run", ("unexpected-error", "wrong-figures")),
+    Stage("load", "Load", "upserts the batch by customer_id, one transaction per batch",
+          (), ("warehouse",), Decision("accepted", "Batch accepted?", STOPPED, "rolled back"),
+          "The batch is rolled back and the run stops; batches committed before stay",
+          ("warehouse-unavailable", "run-killed", "disk-full")),
+    Stage("record", "Record", "writes the audit row, the run record and the log, whatever happened",
+          (), ("audit", "record", "log"), None,
+          "A record that can't be written is reported on the terminal with the run's outcome", ("disk-full",)),
+)  # fmt: skip
+
+
+def store(store_id: str) -> Store:
+    """Return the store with this id; raises KeyError when there is none."""
+    return {one.id: one for one in STORES}[store_id]

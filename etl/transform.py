@@ -1,0 +1,225 @@
+"""Transform: what happens to a batch between the file and the warehouse, as pure functions.
+
+`transform` has no side effect and keeps no state, so the same function runs in a local loop and on a cluster.
+Frames carry the input columns plus working columns with a leading underscore, which `load` leaves behind.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import pandas as pd
+
+from etl.config import RiskSettings
+from etl.references import UNKNOWN, Chain, References
+from etl.rules import Rule, Severity, rules_of
+from etl.schema import INPUT_COLUMNS
+
+STAND_INS = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "?", "unknown"})
+"""What suppliers write where they have nothing, in lower case; read as empty."""
+
+STANDARD_PROFILE = "standard profile"
+INDIVIDUAL = "Individual"
+Observe = Callable[[str], AbstractContextManager[object]]
+
+
+class Tally(NamedTuple):
+    """How many rows a rule was about and how many broke it."""
+
+    applicable: int = 0
+    violations: int = 0
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Return the sum of both."""
+        return Tally(self.applicable + other.applicable, self.violations + other.violations)
+
+
+class Transformed(NamedTuple):
+    """A batch after all stages: rows to load, rows for quarantine (with `_rules`), and what was counted."""
+
+    accepted: pd.DataFrame
+    rejected: pd.DataFrame
+    tallies: Mapping[str, Tally]
+    sources: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What `transform` needs besides the batch; the same for all batches of a run."""
+
+    references: References
+    risk: RiskSettings
+    as_of: date
+
+
+def transform(batch: pd.DataFrame, knowledge: Knowledge, observe: Observe = nullcontext) -> Transformed:
+    """Validate, enrich and score a batch as `etl.extract` yields it.
+
+    `observe` is entered with the name of each stage, so that a caller can time it.
+    """
+    with observe("validate"):
+        accepted, rejected, tallies = validate(normalise(batch))
+    with observe("enrich"):
+        enriched, sources = enrich(accepted, knowledge.references)
+        tallies |= {rule.id: _tally(rule, enriched)[0] for rule in rules_of("enrich")}
+    with observe("score"):
+        scored = score(enriched, knowledge.risk, knowledge.as_of)
+    return Transformed(scored, rejected, tallies, sources)
+
+
+def normalise(batch: pd.DataFrame) -> pd.DataFrame:
+    """Bring each field into its normal form without changing what it says: blanks, letter case, Unicode form NFC."""
+    batch = batch.copy()
+    for name in INPUT_COLUMNS:
+        text = batch[name]
+        if not text.str.isascii().all():
+            text = text.map(lambda value: unicodedata.normalize("NFC", value)).astype("str")
+        text = text.str.strip().str.replace(r" {2,}", " ", regex=True)
+        batch[name] = text.where(~text.str.lower().isin(STAND_INS), "")
+    batch["email"] = batch["email"].str.lower()
+    batch["status"] = batch["status"].str.lower()
+    batch["postcode"] = _normal_postcode(batch["postcode"])
+    return batch
+
+
+def _normal_postcode(text: pd.Series) -> pd.Series:
+    squeezed = text.str.upper().str.replace(" ", "")
+    parted = squeezed.str.replace(r"^(BFPO)(\d+)$|^(.+)(.{3})$", r"\1\3 \2\4", regex=True)
+    return parted.where(squeezed.str.len() > 3, squeezed)
+
+
+def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Tally]]:
+    """Check every rule on every row; return the rows without errors, those with (`_rules` names all), and the tallies."""
+    errors = pd.DataFrame(index=batch.index)
+    tallies = {}
+    whole = ~(batch["_misshapen"] | batch["_undecodable"])
+    for rule in rules_of("validate"):
+        # Fields of a line that does not split as it should mean nothing; only the rules about the line speak.
+        tallies[rule.id], broken = _tally(rule, batch, None if rule.column == "row" else whole)
+        if rule.severity is Severity.ERROR:
+            errors[rule.id] = broken
+    bad = errors.any(axis="columns")
+    rejected = batch[bad]
+    names = errors.columns.to_numpy()
+    reasons = [list(names[row]) for row in errors[bad].to_numpy()]
+    return batch[~bad], rejected.assign(_rules=pd.Series(reasons, index=rejected.index, dtype="object")), tallies
+
+
+def _tally(rule: Rule, batch: pd.DataFrame, only: pd.Series | None = None) -> tuple[Tally, pd.Series]:
+    applies = rule.applies(batch) if rule.applies else pd.Series(True, index=batch.index)
+    if only is not None:
+        applies = applies & only
+    broken = applies & rule.breaks(batch)
+    return Tally(int(applies.sum()), int(broken.sum())), broken
+
+
+def enrich(batch: pd.DataFrame, references: References) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
+    """Add place and company to each row; return the rows and how many came from which source."""
+    place = _look_up(batch["postcode"], references.postcodes)
+    company = _look_up(batch["company"].str.lower(), references.companies)
+    known_place, known_company = _known(place), _known(company)
+    is_business = batch["company"] != ""
+    enriched = batch.assign(
+        **{name: place[name].fillna("") for name in ("region", "country", "district")},
+        **{name: company[name].fillna("") for name in ("company_size", "industry", "annual_revenue")},
+        longitude=place["longitude"],
+        latitude=place["latitude"],
+        geo_enriched=known_place,
+        is_business=is_business,
+        data_source=_data_source(place["source"], company["source"]),
+        enrichment_status=_enrichment_status(known_place, known_company, is_business),
+        _founded=company["founded"],
+        _company_found=known_company,
+        _company_domain=company["email_domain"].fillna(""),
+        _email_domain=batch["email"].str.rsplit("@", n=1).str[-1],
+    )
+    enriched.loc[~is_business, "company_size"] = INDIVIDUAL
+    return enriched, {"postcodes": _counts(place["source"]), "companies": _counts(company["source"])}
+
+
+def _look_up(keys: pd.Series, chain: Chain) -> pd.DataFrame:
+    """Return what the chain knows for each row; rows with an empty key hold NA."""
+    found = chain.find(pd.Index(keys[keys != ""].unique()))
+    return found.reindex(keys).set_axis(keys.index)
+
+
+def _known(found: pd.DataFrame) -> pd.Series:
+    return found["source"].notna() & (found["source"] != UNKNOWN)
+
+
+def _counts(source: pd.Series) -> dict[str, int]:
+    return {str(name): int(count) for name, count in source.value_counts().sort_index().items()}
+
+
+def _data_source(place: pd.Series, company: pd.Series) -> pd.Series:
+    """Say where a row and its enrichment came from, such as `csv, postcode: reference`."""
+    text = pd.Series("csv", index=place.index, dtype="str")
+    for label, source in (("postcode", place), ("company", company)):
+        text = text + (f", {label}: " + source.astype("str")).where(source.notna(), "")
+    return text
+
+
+def _enrichment_status(place: pd.Series, company: pd.Series, is_business: pd.Series) -> pd.Series:
+    """`complete` when all that could be found was: the place and, for a business, the company."""
+    status = pd.Series("none", index=place.index, dtype="str")
+    status[company] = "company only"
+    status[place] = "place only"
+    status[place & (company | ~is_business)] = "complete"
+    return status
+
+
+def score(batch: pd.DataFrame, risk: RiskSettings, as_of: date) -> pd.DataFrame:
+    """Add the points of each risk factor found, their sum, its band and the factors in words.
+
+    The sum of points is capped at 100. `as_of` is the day on which the age of a company is reckoned.
+    """
+    points = pd.Series(0, index=batch.index)
+    words = pd.Series("", index=batch.index, dtype="str")
+    for factor in risk_factors(risk, as_of):
+        found = factor.found(batch)
+        points = points + found.astype("int64") * factor.points
+        words = words.where(~found, words + "; " + factor.title)
+    total = points.clip(upper=100)
+    band = pd.Series("Low", index=batch.index, dtype="str")
+    band[total >= risk.medium_from] = "Medium"
+    band[total >= risk.high_from] = "High"
+    return batch.assign(
+        risk_score_numeric=total,
+        calculated_risk=band,
+        risk_factors=words.str.removeprefix("; ").where(words != "", STANDARD_PROFILE),
+    )
+
+
+@dataclass(frozen=True)
+class RiskFactor:
+    """One reason for risk points. `found` marks the rows of an enriched batch that it is true of."""
+
+    title: str
+    points: int
+    found: Callable[[pd.DataFrame], pd.Series]
+    reason: str
+
+
+def risk_factors(risk: RiskSettings, as_of: date) -> tuple[RiskFactor, ...]:
+    """Return the table of risk factors for these settings."""
+    first_new_year = as_of.year - risk.new_business_years
+    regions = [name.lower() for name in risk.high_risk_regions]
+    return (
+        RiskFactor(
+            "account suspended", risk.suspended, lambda batch: batch["status"] == "suspended",
+            "A suspended account has a dispute or a debt that support must know of"),
+        RiskFactor(
+            "high-risk region", risk.high_risk_region,
+            lambda batch: batch["region"].str.lower().isin(regions) | batch["country"].str.lower().isin(regions),
+            "Only regions that the settings list; none by default, for a place says little about a person"),
+        RiskFactor(
+            "small business", risk.small_business,
+            lambda batch: batch["company_size"].str.startswith(("Micro", "Small")),
+            "A small company has fewer people to fall back on when service fails"),
+        RiskFactor(
+            "new business", risk.new_business, lambda batch: (batch["_founded"] >= first_new_year).fillna(False),
+            "A company's first years need closer support"),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One module per deliverable, found by `generators.deliverable`."""

@@ -1,0 +1,1 @@
+"""Pages around the deliverables: home, backlog, runs, reference."""

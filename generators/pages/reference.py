@@ -1,0 +1,74 @@
+"""Reference pages: settings, rules, data dictionary, exit codes and the published schemas."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from etl import record
+from etl.config import as_text, setting_names
+from etl.errors import ERROR_CLASSES, EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, PipelineError
+from etl.rules import RULES
+from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, COLUMNS, RETENTION_WORDS, TABLE
+from generators import backlog
+from generators.context import Context
+from generators.rendering import Renderer
+
+FOLDER = "reference"
+SCHEMAS = {"run": record.json_schema, "backlog": backlog.json_schema}
+
+
+def write_reference(context: Context, renderer: Renderer) -> None:
+    """Write all reference pages, the schemas and the navigation."""
+    renderer.write("pages/settings.md.j2", f"{FOLDER}/settings.md", {"settings": list(_settings(context))})
+    renderer.write("pages/rules.md.j2", f"{FOLDER}/rules.md", {"rules": RULES})
+    renderer.write(
+        "pages/data_dictionary.md.j2",
+        f"{FOLDER}/data-dictionary.md",
+        {"columns": COLUMNS, "table": TABLE, "audit_table": AUDIT_TABLE, "audit": AUDIT_COLUMNS, "retention": RETENTION_WORDS},
+    )
+    renderer.write("pages/exit_codes.md.j2", f"{FOLDER}/exit-codes.md", {"codes": exit_codes()})
+    renderer.write("pages/reference_nav.md.j2", f"{FOLDER}/SUMMARY.md", {})
+    _write_schemas(renderer.out / "data")
+
+
+def exit_codes() -> list[tuple[int, str, str]]:
+    """Return every exit code with its meaning and the runbook's anchor, in numeric order."""
+    codes = [(error.exit_code, error.meaning, error.runbook) for error in ERROR_CLASSES]
+    codes += [
+        (EXIT_SUCCESS, "Success", ""),
+        (EXIT_UNEXPECTED, PipelineError.meaning, PipelineError.runbook),
+        (EXIT_WARNINGS, "Finished, with warnings", "finished-with-warnings"),
+        (EXIT_INTERRUPTED, "Stopped by hand", "run-killed"),
+    ]
+    return sorted(codes)
+
+
+def _settings(context: Context) -> Iterator[dict[str, Any]]:
+    effective = as_text(context.settings)
+    for name, field in setting_names().items():
+        extra = field.json_schema_extra or {}
+        unit = extra.get("unit") or next((m.json_schema_extra["unit"] for m in field.metadata if hasattr(m, "json_schema_extra")), "")
+        yield {
+            "name": name,
+            "type": _type_name(field.annotation),
+            "unit": unit,
+            "variable": f"HANDOVER_{name.replace('.', '__').upper()}",
+            "description": field.description,
+            **effective[name],
+        }
+
+
+def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is None:
+        return {"str": "text", "int": "whole number", "float": "number", "Path": "path"}.get(annotation.__name__, "range")
+    if get_origin(annotation) is tuple:
+        return "list"
+    return "one of: " + ", ".join({"\t": "tab"}.get(choice, choice) for choice in get_args(annotation))
+
+
+def _write_schemas(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in SCHEMAS.items():
+        text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{name}.schema.json").write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,98 @@
+"""All commands of the project. `nox -l` lists them; arguments for a command go after `--`."""
+
+import sys
+import webbrowser
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["run"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+SITE = Path("site/index.html")
+ENVIRONMENT = {
+    "PYTHONUTF8": "1",  # the same text on every platform's console
+    "NO_MKDOCS_2_WARNING": "1",
+    "JUPYTER_PLATFORM_DIRS": "1",
+}
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project and some dependency groups, each package at the version of constraints.txt."""
+    wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
+    session.install("--constraint", "constraints.txt", "--editable", ".", *wanted)
+    session.env.update(ENVIRONMENT)
+
+
+@nox.session
+def run(session: nox.Session) -> None:
+    """Run the pipeline, write all pages from its record and build the site. `-- --input my.csv --environment production`"""
+    install(session)
+    failure = None
+    told: list[object] = []
+    try:
+        told.append(session.run("python", "-m", "etl", "run", *session.posargs, success_codes=[0, 10], silent=True, stderr=None))
+    except nox.command.CommandFailed as error:  # a failed run is documented too, then reported
+        failure = error
+    told.append(session.run("python", "-m", "generators", *session.posargs, silent=True, stderr=None))
+    session.run("python", "-m", "mkdocs", "build", "--strict", "--quiet")
+    sys.stdout.write("\n" + "".join(str(text) for text in told) + f"  site     {SITE.resolve().as_uri()}\n\n")
+    if failure:
+        session.error("the pipeline run failed; the site tells why and what to do")
+
+
+@nox.session(venv_backend="none")
+def serve(session: nox.Session) -> None:
+    """Open the built site in a browser, served on this machine only. `-- 8001` for another port"""
+    if not SITE.exists():
+        session.error("there is no site yet; build it with: nox -s run")
+    port = session.posargs[0] if session.posargs else "8000"
+    webbrowser.open(f"http://127.0.0.1:{port}/")
+    session.run(sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1", "--directory", "site", external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests, in parallel. `-- -k quarantine` for some"""
+    install(session, "test")
+    Path("runs").mkdir(exist_ok=True)
+    session.run("python", "-m", "pytest", "--numprocesses=auto", "--junitxml=runs/tests.xml", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types (strict), import directions and the backlog."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("python", "-m", "generators.backlog", "check")
+
+
+@nox.session
+def sample(session: nox.Session) -> None:
+    """Make a customer file of made-up people. `-- --rows 100000 --out big.csv`"""
+    install(session)
+    session.run("python", "-m", "generators.sample", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure ratios: the whole run against the site build alone."""
+    install(session)
+    session.run("python", "tests/bench_run.py", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin every dependency anew in constraints.txt, for all platforms and Python versions."""
+    session.install("uv")
+    session.run(
+        "uv", "pip", "compile", "--universal", "--no-header", "--no-annotate", "--upgrade", "--quiet",
+        "--python-version", "3.11", "--group", "lint", "pyproject.toml", "--output-file", "constraints.txt",
+    )  # fmt: skip
