@@ -82,7 +82,7 @@ def summary(record: RunRecord) -> str:
     rows = record.rows
     lines = [
         f"Run {record.run_id}: {record.outcome} in {record.seconds:.1f} s",
-        f"  rows     {rows.read:,} read = {rows.loaded:,} loaded + {rows.quarantined:,} quarantined",
+        f"  rows     {rows.read:,} read = {rows.loaded:,} loaded + {rows.quarantined:,} quarantined{_held(rows.held_back)}",
         f"  loaded   {rows.inserted:,} inserted, {rows.updated:,} updated, {rows.unchanged:,} unchanged",
     ]
     if record.quality and record.quality.overall is not None:
@@ -92,6 +92,10 @@ def summary(record: RunRecord) -> str:
     if record.fault:
         lines += [f"  error    {record.fault.message}", f"  runbook  {record.fault.runbook}"]
     return "\n".join(lines)
+
+
+def _held(rows: int) -> str:
+    return f" + {rows:,} held back when the run stopped" if rows else ""
 
 
 def config_command(settings: config.LoadedSettings, _: argparse.Namespace) -> int:

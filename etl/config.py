@@ -71,7 +71,9 @@ class RunSettings(_Section):
         24, gt=0, description="Time between two scheduled runs; pages older than twice this say they are stale",
         json_schema_extra={"unit": "hours"},
     )  # fmt: skip
-    published: int = Field(30, ge=1, description="How many of the newest runs get a page of their own", json_schema_extra={"unit": "runs"})
+    published: int = Field(
+        30, ge=1, description="How many of the newest runs get a page of their own", json_schema_extra={"unit": "runs"}
+    )
 
 
 class Range(_Section):

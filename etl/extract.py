@@ -167,7 +167,8 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Show undecodable bytes as `\\xe9`; all other text stays as it is."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _sha256(path: Path) -> str:

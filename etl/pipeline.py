@@ -51,6 +51,11 @@ MB = 1_000_000
 _process = psutil.Process()
 
 
+def _cpu_seconds() -> float:
+    times = _process.cpu_times()
+    return times.user + times.system
+
+
 @dataclass
 class _Flow:
     """What has gone through one stage so far."""
@@ -76,6 +81,7 @@ class _Run:
     folder: Path
     loaded: LoadedSettings
     started: datetime
+    cpu_before: float = field(default_factory=_cpu_seconds)
     batch_id: UUID = field(default_factory=uuid4)
     flows: dict[str, _Flow] = field(default_factory=lambda: {stage.name: _Flow() for stage in STAGES})
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -124,6 +130,19 @@ def run(loaded: LoadedSettings, quiet: bool = False) -> RunRecord:
 
 
 def _process_input(state: _Run) -> None:
+    with open_warehouse(state.loaded.values.warehouse) as warehouse:  # first of all, so that every failure after it is audited
+        try:
+            warehouse.prepare()
+            state.before = warehouse.health()
+            _process_batches(state, warehouse)
+        except BaseException as error:
+            state.error = error
+            raise
+        finally:
+            _close_books(state, warehouse)
+
+
+def _process_batches(state: _Run, warehouse: DuckDBWarehouse) -> None:
     settings = state.loaded.values
     with state.observe("extract"):
         source = CsvSource(settings.input.path, settings.input)
@@ -132,17 +151,8 @@ def _process_input(state: _Run) -> None:
         references = load_references(settings.references)
     knowledge = Knowledge(references, settings.risk, state.started.date())
     quarantine = Quarantine(state.folder)
-    with open_warehouse(settings.warehouse) as warehouse:
-        try:
-            warehouse.prepare()
-            state.before = warehouse.health()
-            for batch in _observed(source.batches(settings.input.batch_size), state):
-                _process_batch(state, batch, knowledge, quarantine, warehouse)
-        except BaseException as error:
-            state.error = error
-            raise
-        finally:
-            _close_books(state, warehouse)
+    for batch in _observed(source.batches(settings.input.batch_size), state):
+        _process_batch(state, batch, knowledge, quarantine, warehouse)
 
 
 def _observed(batches: Iterator[pd.DataFrame], state: _Run) -> Iterator[pd.DataFrame]:
@@ -249,18 +259,16 @@ def _conclude(state: _Run) -> RunRecord:
         logger().error("run failed", error=fault.error_class, message=fault.message, runbook=fault.runbook)
     else:
         logger().info("run ended", outcome=outcome)
-    cpu = _process.cpu_times()
     return RunRecord(
         run_id=state.run_id, batch_id=str(state.batch_id), environment=state.loaded.environment,
         outcome=outcome, exit_code=exit_code, warnings=tuple(state.warnings), fault=fault,
         started_at=state.started, ended_at=ended, seconds=(ended - state.started).total_seconds(),
-        cpu_seconds=cpu.user + cpu.system, peak_mb=max(flow.peak_mb for flow in state.flows.values()),
+        cpu_seconds=round(_cpu_seconds() - state.cpu_before, 3), peak_mb=max(flow.peak_mb for flow in state.flows.values()),
         versions=_versions(), code=_code(),
         host=Host(system=platform.system(), cpus=psutil.cpu_count() or 0, memory_mb=psutil.virtual_memory().total // MB),
         settings={name: SettingValue(**entry) for name, entry in as_text(state.loaded).items()},
         input=InputRecord(**asdict(state.facts)) if state.facts else None,
-        rows=Rows(read=state.flows["extract"].rows_out, loaded=sum(state.upserts), **state.upserts._asdict(),
-                  quarantined=state.flows["validate"].rows_rejected),
+        rows=_rows(state),
         stages=tuple(StageRecord(name=name, **_rounded(flow)) for name, flow in state.flows.items() if flow.batches),
         rules={rule_id: RuleRecord(**tally._asdict()) for rule_id, tally in state.tallies.items()},
         quality=quality,
@@ -268,6 +276,13 @@ def _conclude(state: _Run) -> RunRecord:
         risk=state.risk, businesses=state.businesses,
         warehouse=_warehouse_record(state),
     )  # fmt: skip
+
+
+def _rows(state: _Run) -> Rows:
+    read, loaded, quarantined = state.flows["extract"].rows_out, sum(state.upserts), state.flows["validate"].rows_rejected
+    return Rows(
+        read=read, loaded=loaded, **state.upserts._asdict(), quarantined=quarantined, held_back=read - loaded - quarantined
+    )
 
 
 def _versions() -> dict[str, str]:

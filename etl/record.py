@@ -63,7 +63,11 @@ class StageRecord(_Part):
 
 
 class Rows(_Part):
-    """Where the rows went: read = loaded + quarantined, and loaded = inserted + updated + unchanged."""
+    """Where the rows went.
+
+    read = loaded + quarantined + held_back, and loaded = inserted + updated + unchanged. Rows are held back only when a run
+    stops: they were good, and the batch they are in was not loaded.
+    """
 
     read: NonNegativeInt
     loaded: NonNegativeInt
@@ -71,6 +75,7 @@ class Rows(_Part):
     updated: NonNegativeInt
     unchanged: NonNegativeInt
     quarantined: NonNegativeInt
+    held_back: NonNegativeInt
 
 
 class RuleRecord(_Part):

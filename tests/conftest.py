@@ -1,0 +1,39 @@
+"""Shared by all tests: a project folder of one's own, and what counts as a missing part."""
+
+import os
+import shutil
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from etl import config
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of whoever runs the tests must not change what they see."""
+    for name in list(os.environ):
+        if name.startswith("HANDOVER_") and name != "HANDOVER_CHROMIUM":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with the settings and reference data of the project; runs and warehouse stay in it."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "data" / "reference", tmp_path / "data" / "reference")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(project: Path) -> config.LoadedSettings:
+    """The default settings, seen from within `project`."""
+    return config.load()
+
+
+hypothesis.settings.register_profile("handover", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("handover")

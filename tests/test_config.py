@@ -1,0 +1,77 @@
+"""Settings: where a value comes from, and what a fault in them says."""
+
+from pathlib import Path
+
+import pytest
+
+from etl import config
+from etl.errors import ConfigError
+from tests.conftest import ROOT
+
+
+def write_config(folder: Path, text: str, name: str = "default") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_later_sources_win_and_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_config(tmp_path, "[input]\nbatch_size = 2\npromised_age = 2\n[privacy]\nk = 2\n")
+    monkeypatch.setenv("HANDOVER_INPUT__PROMISED_AGE", "3")
+    monkeypatch.setenv("HANDOVER_PRIVACY__K", "3")
+    loaded = config.load(overrides={"privacy.k": "4"}, folder=folder)
+    shown = config.as_text(loaded)
+    assert loaded.values.input.batch_size == 2
+    assert [shown[name] for name in ("input.delimiter", "input.batch_size", "input.promised_age", "privacy.k")] == [
+        {"value": "auto", "origin": "default"},
+        {"value": "2", "origin": (folder / "default.toml").as_posix()},
+        {"value": "3", "origin": "environment variable"},
+        {"value": "4", "origin": "command line"},
+    ]
+
+
+def test_half_of_a_range_keeps_the_other_half(tmp_path: Path) -> None:
+    loaded = config.load(overrides={"quality.validity.target": "98"}, folder=write_config(tmp_path, ""))
+    assert loaded.values.quality.validity == config.Range(target=98, minimum=97)
+    assert config.as_text(loaded)["quality.validity"]["origin"] == "command line"
+
+
+def test_all_faults_are_told_at_once_with_origin_and_nearest_name(tmp_path: Path) -> None:
+    folder = write_config(tmp_path, '[input]\nbatch_sise = 5\n[privacy]\nk = "ten"\n')
+    with pytest.raises(ConfigError) as caught:
+        config.load(overrides={"quality.rejects_stop": "7"}, folder=folder)
+    text = str(caught.value)
+    assert "3 fault(s)" in text
+    assert "input.batch_sise" in text and "did you mean input.batch_size?" in text
+    assert "privacy.k (from " in text and "default.toml" in text
+    assert "quality.rejects_stop (from command line)" in text
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOVER_INPUT__BATCHSIZE", "5")
+    with pytest.raises(ConfigError, match="did you mean HANDOVER_INPUT__BATCH_SIZE"):
+        config.load(folder=write_config(tmp_path, ""))
+
+
+def test_an_unknown_environment_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"staging\.toml: there is no such environment; found in .*: default"):
+        config.load("staging", folder=write_config(tmp_path, ""))
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"default\.toml: not readable as TOML"):
+        config.load(folder=write_config(tmp_path, "[input\n"))
+
+
+@pytest.mark.parametrize("environment", [path.stem for path in sorted((ROOT / "config").glob("*.toml"))])
+def test_every_environment_of_the_project_loads(environment: str) -> None:
+    assert config.load(environment, folder=ROOT / "config").environment == environment
+
+
+def test_every_setting_says_what_it_is_for_and_numbers_have_a_unit() -> None:
+    for name, field in config.setting_names().items():
+        assert field.description, name
+        if field.annotation in (int, float):
+            extra = field.json_schema_extra or {}
+            units = [extra.get("unit"), *(getattr(one, "json_schema_extra", {}).get("unit") for one in field.metadata)]
+            assert any(units), f"{name} has no unit"
