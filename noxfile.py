@@ -17,6 +17,7 @@ SITE = Path("site/index.html")
 ENVIRONMENT = {
     "PYTHONUTF8": "1",  # the same text on every platform's console
     "NO_MKDOCS_2_WARNING": "1",
+    "DISABLE_MKDOCS_2_WARNING": "true",
     "JUPYTER_PLATFORM_DIRS": "1",
 }
 
