@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,12 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="python -m etl", description="The customer pipeline.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, command, text in (
-        ("run", run_command, "run the pipeline once and write its record"),
-        ("config", config_command, "show every setting with its value and origin"),
-        ("runs", runs_command, "list the runs, oldest first"),
-        ("quarantine", quarantine_command, "count a run's rejected rows by rule and name their lines"),
-    ):
+    for name, (command, text) in _commands().items():
         sub = commands.add_parser(name, help=text, description=text)
         add_settings_options(sub)
         sub.set_defaults(command=command)
@@ -43,6 +38,20 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "run":
             sub.add_argument("--quiet", action="store_true", help="no log lines on the terminal")
     return parser
+
+
+def command_names() -> list[str]:
+    """Return the names of all commands."""
+    return list(_commands())
+
+
+def _commands() -> dict[str, tuple[Callable[[config.LoadedSettings, argparse.Namespace], int], str]]:
+    return {
+        "run": (run_command, "run the pipeline once and write its record"),
+        "config": (config_command, "show every setting with its value and origin"),
+        "runs": (runs_command, "list the runs, oldest first"),
+        "quarantine": (quarantine_command, "count a run's rejected rows by rule and name their lines"),
+    }
 
 
 def add_settings_options(parser: argparse.ArgumentParser) -> None:
