@@ -1,7 +1,7 @@
 """Quality: scores per dimension, from what the rules counted.
 
-A rule's score is 100 * passed / applicable. A dimension's score is the weighted share of its rules' passes,
-100 * sum(weight * passed) / sum(weight * applicable), so that a rule about few rows does not count like one about all.
+A rule's score is 100 × passed / applicable. A dimension's score is the weighted share of its rules' passes,
+100 × Σ(weight × passed) / Σ(weight × applicable), so that a rule about few rows does not count like one about all.
 The overall score is the lowest dimension: an average would hide a failing one. Scores are rounded down to two decimals,
 so that 100 means every single row.
 """

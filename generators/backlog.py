@@ -6,16 +6,18 @@
 import difflib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from generators.safe_yaml import YamlDocument, YamlError, read_yaml
+from generators.safe_yaml import YamlDocument, YamlError, YamlPath, read_yaml
 
 MAX_FAULTS = 20
+ITEM_ID = r"[A-Z][0-9]+(?:\.[0-9]+)?"
+LARGEST = 13
 
 
 class BacklogError(Exception):
@@ -27,87 +29,65 @@ class _Part(BaseModel):
 
 
 Text = Annotated[str, Field(min_length=1)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
-class SectionProof(_Part):
-    """A section of a generated page, with content whose figures equal their sources."""
-
-    kind: Literal["section"]
-    page: Text = Field(description="Slug of the deliverable")
-    heading: Text = Field(description="The heading as it stands on the page")
-
+class _Proof(_Part):
     @property
     def what(self) -> str:
         """Say what is looked at."""
-        return f"{self.page}: {self.heading}"
+        return ": ".join(str(value) for name, value in self if name != "kind")
 
 
-class TestProof(_Part):
+class SectionProof(_Proof):
+    """A section of a generated page, with content whose figures equal their sources."""
+
+    kind: Literal["section"] = Field(description="A section of a generated page")
+    page: Text = Field(description="Slug of the deliverable")
+    heading: Text = Field(description="The heading as it stands on the page")
+
+
+class TestProof(_Proof):
     """A test that passed in the last test run."""
 
     __test__ = False  # no test class, whatever pytest makes of the name
 
-    kind: Literal["test"]
+    kind: Literal["test"] = Field(description="A test")
     node: Text = Field(description="Node id of the test or of a group of tests, such as tests/test_rules.py::test_name")
 
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return self.node
 
-
-class RunProof(_Part):
+class RunProof(_Proof):
     """An expression that is true for the newest run record."""
 
-    kind: Literal["run"]
+    kind: Literal["run"] = Field(description="A statement about the newest run")
     expression: Text = Field(description="simpleeval expression over the record, such as rows.read > 0")
 
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return self.expression
 
-
-class FileProof(_Part):
+class FileProof(_Proof):
     """A file of the project."""
 
-    kind: Literal["file"]
+    kind: Literal["file"] = Field(description="A file")
     path: Text = Field(description="Path from the project's folder")
 
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return self.path
 
-
-class DrillProof(_Part):
+class DrillProof(_Proof):
     """A rehearsed failure that was detected and recovered."""
 
-    kind: Literal["drill"]
+    kind: Literal["drill"] = Field(description="A rehearsed failure")
     name: Text = Field(description="Name of the drill")
 
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return self.name
 
-
-class CommandProof(_Part):
+class CommandProof(_Proof):
     """A command that ends well."""
 
-    kind: Literal["command"]
-    run: Text = Field(description="The command")
-
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return self.run
+    kind: Literal["command"] = Field(description="A command")
+    run: Text = Field(description="The command as one would type it")
 
 
-class SignoffProof(_Part):
+class SignoffProof(_Proof):
     """A person's signature under a page, for what only people can judge."""
 
-    kind: Literal["signoff"]
+    kind: Literal["signoff"] = Field(description="A person's signature")
     page: Text = Field(description="Slug of the deliverable")
     role: Text = Field(description="Who signs")
 
@@ -133,20 +113,20 @@ class Criterion(_Part):
 class Item(_Part):
     """A story."""
 
-    id: str = Field(pattern=r"^[A-Z]\d+(\.\d+)?$", description="G1 as in the document, or S1.2: sprint and number")
+    id: str = Field(pattern=f"^{ITEM_ID}$", description="G1 as in the document, or S1.2: sprint and number")
     document: Text = Field(description="Id of the document it comes from")
     title: Text = Field(description="Title of the story")
     theme: Text = Field(description="What the whole document is about")
     category: Text = Field(description="Heading it stands under")
     icon: str | None = Field(None, description="Emoji of the category")
-    category_points: str | None = Field(None, description="Points that the category's heading names")
+    category_points: str | None = Field(None, description="Points that the category's heading names, such as 2-3 points")
     role: Text = Field(description="As a ...")
     want: Text = Field(description="I want ...")
-    so_that: str | None = Field(None, description="The reason")
+    so_that: str | None = Field(None, description="The reason, if the story gives one")
     story: Text = Field(description="The sentence as it stands in the document")
-    points: int = Field(ge=1, le=13, description="Estimate in points")
+    points: int = Field(ge=1, le=LARGEST, description="Estimate in points")
     size: Literal["Small", "Medium", "Large"] | None = Field(None, description="Estimate in words")
-    skills: list[Text] = Field(min_length=1, description="Skills it asks for, from the vocabulary")
+    skills: list[Text] = Field(min_length=1, description="Skills it asks for, from the vocabulary in any case")
     deliverable: Text = Field(description="Slug of what it asks for; stories may share one")
     criteria: list[Criterion] = Field(min_length=1, description="Acceptance criteria or key tasks")
 
@@ -166,50 +146,51 @@ class Item(_Part):
 class Advice(_Part):
     """Advice under a heading, such as where to start."""
 
-    title: Text
-    points: list[Text] = Field(min_length=1)
+    title: Text = Field(description="Whom or what the advice is for")
+    points: list[Text] = Field(min_length=1, description="The advice, with its Markdown emphasis")
 
 
 class Count(_Part):
     """A line of a document's summary: what is counted, how many, and a note."""
 
-    name: Text
-    items: int | None = None
-    note: str | None = None
-    icon: str | None = None
+    name: Text = Field(description="What is counted")
+    items: int | None = Field(None, ge=0, description="How many items")
+    note: str | None = Field(None, description="What stands in brackets behind it")
+    icon: str | None = Field(None, description="Emoji before it")
 
 
 class SummaryPart(_Part):
     """A part of a document's own summary, as it stands there."""
 
-    title: Text
-    text: str | None = None
-    counts: list[Count] = []
+    title: Text = Field(description="What the part is about")
+    text: str | None = Field(None, description="A statement")
+    counts: list[Count] = Field(default=[], description="Lines with counts")
 
 
 class Document(_Part):
     """A document that stories were imported from, with what it says beside them."""
 
-    id: Text
-    file: Text
-    title: Text
-    theme: Text
-    challenge: str | None = None
-    timebox_minutes: int | None = Field(None, ge=1)
-    choose: str | None = None
-    advice: list[Advice] = []
-    closing: str | None = None
-    summary: list[SummaryPart] = []
+    id: Text = Field(description="Short name, such as sprint-1")
+    file: Text = Field(description="File it was read from")
+    title: Text = Field(description="Title without the time limit")
+    theme: Text = Field(description="The title's subject")
+    challenge: str | None = Field(None, description="The challenge it puts")
+    timebox_minutes: int | None = Field(None, ge=1, description="Time limit that the title names")
+    choose: str | None = Field(None, description="How many items to choose")
+    advice_title: str | None = Field(None, description="Heading of the advice")
+    advice: list[Advice] = Field(default=[], description="Advice on where to start")
+    closing: str | None = Field(None, description="The sentence it ends with")
+    summary: list[SummaryPart] = Field(default=[], description="What it says about itself")
 
 
 class Backlog(_Part):
     """The whole backlog."""
 
-    version: Literal[1]
+    version: Literal[1] = Field(description="Version of this file's shape")
     skills: list[Text] = Field(min_length=1, description="Vocabulary of skills, lower case")
-    deliverables: dict[str, str] = Field(min_length=1, description="Titles of the deliverables by slug")
-    documents: list[Document] = Field(min_length=1)
-    items: list[Item] = Field(min_length=1)
+    deliverables: dict[Slug, Text] = Field(min_length=1, description="Titles of the deliverables by slug")
+    documents: list[Document] = Field(min_length=1, description="Where the items come from")
+    items: list[Item] = Field(min_length=1, description="The stories")
 
     @cached_property
     def points(self) -> int:
@@ -223,14 +204,22 @@ class Backlog(_Part):
 
     @model_validator(mode="after")
     def _check_references(self, info: ValidationInfo) -> "Backlog":
-        """Collect dangling references where the reader asked for them; raise otherwise."""
-        faults = list(_dangling(self))
-        collected = (info.context or {}).get("faults")
-        if collected is not None:
-            collected.extend(faults)
-        elif faults:
-            raise ValueError("; ".join(text for _, text in faults))
+        """Refuse what contradicts itself, unless `load` has looked already and tells the lines."""
+        if not (info.context or {}).get("looked"):
+            faults = [fault.words() for fault in _contradictions(self.model_dump())]
+            if faults:
+                raise ValueError("; ".join(faults[:MAX_FAULTS]))
         return self
+
+
+class _Fault(NamedTuple):
+    where: YamlPath
+    text: str
+    word: str = ""
+    known: Sequence[str] = ()
+
+    def words(self) -> str:
+        return self.text + (nearest(self.word, self.known) if self.word else "")
 
 
 def load(path: Path) -> Backlog:
@@ -239,11 +228,11 @@ def load(path: Path) -> Backlog:
         document = read_yaml(path)
     except YamlError as error:
         raise BacklogError(str(error)) from None
-    faults: list[tuple[tuple[str | int, ...], str]] = []
+    faults = list(_contradictions(document.value))
     try:
-        backlog = Backlog.model_validate(document.value, context={"faults": faults})
+        backlog = Backlog.model_validate(document.value, context={"looked": True})
     except ValidationError as error:
-        faults += [(tuple(one["loc"]), _words(one)) for one in error.errors(include_url=False)]
+        faults += [_fault_of(one) for one in error.errors(include_url=False)]
     if faults:
         raise BacklogError(_explain(faults, document, path.name))
     return backlog
@@ -256,57 +245,135 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:handover:backlog:1", **schema}
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: Sequence[str]) -> str:
     """Return the words `; did you mean ...?` for the known word nearest to this, or nothing."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word[:60], [one[:60] for one in known[:1000]], n=1, cutoff=0.5)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def _dangling(backlog: Backlog) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    documents = [document.id for document in backlog.documents]
-    slugs, skills = list(backlog.deliverables), [skill.lower() for skill in backlog.skills]
-    known_slugs, known_skills = set(slugs), set(skills)
-    counted = Counter(item.id for item in backlog.items)
-    for index, item in enumerate(backlog.items):
-        here = ("items", index)
-        if counted[item.id] > 1:
-            yield (*here, "id"), f"the id {item.id!r} stands {counted[item.id]} times; give each item its own"
-        if item.document not in documents:
-            yield (*here, "document"), f"there is no document {item.document!r}{nearest(item.document, documents)}"
-        if item.deliverable not in known_slugs:
-            yield (*here, "deliverable"), f"there is no deliverable {item.deliverable!r}{nearest(item.deliverable, slugs)}"
-        for number, skill in enumerate(item.skills):
-            if skill.lower() not in known_skills:
-                yield (*here, "skills", number), f"unknown skill {skill!r}{nearest(skill.lower(), skills)}"
-        for number, criterion in enumerate(item.criteria):
-            for place, proof in enumerate(criterion.proofs):
-                if isinstance(proof, SectionProof | SignoffProof) and proof.page not in known_slugs:
-                    where = (*here, "criteria", number, "proofs", place, "page")
-                    yield where, f"there is no deliverable {proof.page!r}{nearest(proof.page, slugs)}"
+def _contradictions(data: Any) -> Iterator[_Fault]:
+    """Find what no field shows alone: doubles and dangling references. Takes any value; leaves wrong types to the model."""
+    top = data if isinstance(data, dict) else {}
+    documents, items = _mappings(top, "documents"), _mappings(top, "items")
+    yield from _doubles("documents", documents)
+    yield from _doubles("items", items)
+    skills = [skill for skill in _list(top, "skills") if isinstance(skill, str)]
+    for index, skill in enumerate(skills):
+        if skill != skill.lower():
+            yield _Fault(("skills", index), f"{skill[:40]!r} must be lower case in the vocabulary")
+    known = {
+        "document": [one["id"] for _, one in documents if isinstance(one.get("id"), str)],
+        "deliverable": list(top["deliverables"]) if isinstance(top.get("deliverables"), dict) else [],
+        "skill": skills,
+    }
+    sets = {name: frozenset(words) for name, words in known.items()}
+
+    def check(where: YamlPath, kind: str, word: Any) -> Iterator[_Fault]:
+        if isinstance(word, str) and word and word not in sets[kind]:
+            yield _Fault(where, f"there is no {kind} {word[:40]!r}", word, known[kind])
+
+    for index, item in items:
+        yield from _dangling(("items", index), item, check)
+        yield from _split_stories(("items", index), item)
 
 
-def _words(error: Any) -> str:
-    kind, got = error["type"], repr(error["input"])[:50]
+def _doubles(name: str, parts: list[tuple[int, dict[str, Any]]]) -> Iterator[_Fault]:
+    counted = Counter(part["id"] for _, part in parts if isinstance(part.get("id"), str))
+    for index, part in parts:
+        if isinstance(part.get("id"), str) and (times := counted[part["id"]]) > 1:
+            yield _Fault((name, index, "id"), f"the id {part['id'][:40]!r} stands {times} times; give each its own")
+
+
+def _dangling(here: YamlPath, item: dict[str, Any], check: Callable[[YamlPath, str, Any], Iterator[_Fault]]) -> Iterator[_Fault]:
+    yield from check((*here, "document"), "document", item.get("document"))
+    yield from check((*here, "deliverable"), "deliverable", item.get("deliverable"))
+    for number, skill in enumerate(_list(item, "skills")):
+        yield from check((*here, "skills", number), "skill", skill.lower() if isinstance(skill, str) else None)
+    for number, criterion in _mappings(item, "criteria"):
+        where = (*here, "criteria", number)
+        if "id" in criterion:
+            yield _Fault((*where, "id"), "is derived from the item and the criterion's place; leave it out")
+        for place, proof in _mappings(criterion, "proofs"):
+            yield from check((*where, "proofs", place, "page"), "deliverable", proof.get("page"))
+
+
+def _split_stories(here: YamlPath, item: dict[str, Any]) -> Iterator[_Fault]:
+    """The sentence and its parts must not drift apart."""
+    story = item.get("story")
+    for name in ("role", "want", "so_that"):
+        part = item.get(name)
+        if isinstance(story, str) and isinstance(part, str) and part not in story:
+            yield _Fault((*here, name), "is not part of the story's sentence; change both or neither")
+
+
+def _list(data: dict[str, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _mappings(data: dict[str, Any], key: str) -> list[tuple[int, dict[str, Any]]]:
+    return [(index, one) for index, one in enumerate(_list(data, key)) if isinstance(one, dict)]
+
+
+_WORDS: dict[str, str] = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be keys with values below it",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list, each entry on a line with a hyphen",
+    "literal_error": "must be {expected}",
+    "model_type": "must be keys with values below it",
+    "string_pattern_mismatch": "must look like G1, S1.2 (an item) or data-flow (a slug)",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text; put it in quotes if it looks like a number or a date",
+    "too_short": "must hold at least one entry",
+    "union_tag_invalid": "the kind {tag!r} is not known; known are {expected_tags}",
+    "union_tag_not_found": "'kind' is missing",
+}
+"""What pydantic's kinds of error mean to somebody who edits the file."""
+
+
+def _fault_of(error: Any) -> _Fault:
+    kind, where = error["type"], tuple(error["loc"])
     if kind == "missing":
-        return f"{error['loc'][-1]!r} is missing"
+        return _Fault(where[:-1], f"{where[-1]!r} is missing; add it")
     if kind == "extra_forbidden":
-        return "there is no such key"
-    if kind in ("int_type", "int_from_float"):
-        return f"must be a whole number, got {got}"
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {got}"
+        return _Fault(where, "there is no such key; correct or remove it")
+    words = _WORDS[kind].format(**error.get("ctx", {})) if kind in _WORDS else str(error["msg"])
+    return _Fault(where, f"{words}{_got(error['input'])}")
 
 
-def _explain(faults: list[tuple[tuple[str | int, ...], str]], document: YamlDocument, name: str) -> str:
-    lines = []
-    for where, text in faults[:MAX_FAULTS]:
-        known = tuple(part for part in where if not str(part).startswith("function-"))
-        lines.append(f"{name}, line {document.line(known)}{_item_of(known, document)}: {_path(known)}{text}")
+def _got(value: Any) -> str:
+    if isinstance(value, str | int | float) or value is None:
+        return f", got {(value[:50] if isinstance(value, str) else value)!r}"
+    return ", got keys with values" if isinstance(value, dict) else ""
+
+
+def _explain(faults: list[_Fault], document: YamlDocument, name: str) -> str:
+    placed = sorted(
+        ((document.line(where), where, fault) for fault in faults for where in [_plain(fault.where)]), key=lambda one: one[0]
+    )
+    lines = [
+        f"{name}, line {line}{_item_of(where, document)}: {_path(where)}{fault.words()}"
+        for line, where, fault in placed[:MAX_FAULTS]
+    ]
     if len(faults) > MAX_FAULTS:
         lines.append(f"... and {len(faults) - MAX_FAULTS} more")
     return "\n".join([*lines, "Correct the file; nothing of it was used."])
 
 
-def _item_of(where: tuple[str | int, ...], document: YamlDocument) -> str:
+def _plain(where: YamlPath) -> YamlPath:
+    """Leave out what pydantic puts into a path beyond the file's own: the kind behind a proof, `[key]` behind a key."""
+    return tuple(
+        part
+        for place, part in enumerate(where)
+        if part != "[key]" and not (place > 1 and where[place - 2] == "proofs" and place == 6)
+    )
+
+
+def _item_of(where: YamlPath, document: YamlDocument) -> str:
     if len(where) < 2 or where[0] != "items":
         return ""
     try:
@@ -316,7 +383,7 @@ def _item_of(where: tuple[str | int, ...], document: YamlDocument) -> str:
     return f", item {str(item.get('id'))[:20]}" if isinstance(item, dict) else ""
 
 
-def _path(where: tuple[str | int, ...]) -> str:
+def _path(where: YamlPath) -> str:
     inside = where[2:] if where[:1] == ("items",) else where
     return ".".join(str(part + 1 if isinstance(part, int) else part) for part in inside) + ": " if inside else ""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import etl.quality
 from etl.quality import rule_score
 from etl.record import RunRecord
 from etl.rules import RULES, Dimension, Rule
@@ -10,6 +11,8 @@ from etl.transform import Tally
 from generators.context import Context
 from generators.deliverable import Deliverable
 from generators.trend import sparkline
+
+SHOWN = 30
 
 MEANINGS: dict[Dimension, str] = {
     Dimension.COMPLETENESS: "What the use of the data needs is there",
@@ -25,16 +28,23 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
     """Return scores, rules and trend of the newest run that was measured."""
     measured = [run for run in context.runs if run.quality]
     quality = context.run.quality
-    parts = quality.dimensions if quality else ()
-    worst = min((part for part in parts if part.score is not None), key=lambda part: part.score or 0, default=None)
+    scored = [part for part in quality.dimensions if part.score is not None] if quality else []
     return {
         "quality": quality,
-        "worst": worst,
+        "worst": min(scored, key=lambda part: part.score or 0, default=None),
+        "below": [part for part in scored if part.state != "green"],
         "meanings": MEANINGS,
+        "formulas": _paragraphs(etl.quality.__doc__)[1:],
+        "timeliness": _paragraphs(etl.quality.timeliness.__doc__)[0].removeprefix("Return "),
         "rules": [_rule_row(rule, context.run) for rule in RULES],
-        "trend": _trends(measured),
+        "trend": _trends(measured[-SHOWN:]),
+        "shown": SHOWN,
         "runs_measured": len(measured),
     }
+
+
+def _paragraphs(text: str | None) -> list[str]:
+    return [" ".join(paragraph.split()) for paragraph in (text or "").split("\n\n")]
 
 
 def _rule_row(rule: Rule, run: RunRecord) -> dict[str, object]:
@@ -46,7 +56,7 @@ def _rule_row(rule: Rule, run: RunRecord) -> dict[str, object]:
 def _trends(runs: list[RunRecord]) -> dict[str, object]:
     """Return a small picture of each dimension's scores over the last runs."""
     series: dict[str, list[float]] = {}
-    for run in runs[-30:]:
+    for run in runs:
         for part in run.quality.dimensions if run.quality else ():
             if part.score is not None:
                 series.setdefault(part.dimension, []).append(part.score)
