@@ -219,7 +219,10 @@ class _Fault(NamedTuple):
     known: Sequence[str] = ()
 
     def words(self) -> str:
-        return self.text + (nearest(self.word, self.known) if self.word else "")
+        """Return what is wrong and what to do. Not done before it is told: looking for the nearest word takes time."""
+        if not self.word:
+            return self.text
+        return self.text + (nearest(self.word, self.known) or "; correct it, or add it to the list at the top of the file")
 
 
 def load(path: Path) -> Backlog:
@@ -270,7 +273,7 @@ def _contradictions(data: Any) -> Iterator[_Fault]:
 
     def check(where: YamlPath, kind: str, word: Any) -> Iterator[_Fault]:
         if isinstance(word, str) and word and word not in sets[kind]:
-            yield _Fault(where, f"there is no {kind} {word[:40]!r}", word, known[kind])
+            yield _Fault(where, f"unknown {kind} {word[:40]!r}", word, known[kind])
 
     for index, item in items:
         yield from _dangling(("items", index), item, check)
@@ -336,7 +339,9 @@ _WORDS: dict[str, str] = {
 
 
 def _fault_of(error: Any) -> _Fault:
-    kind, where = error["type"], tuple(error["loc"])
+    # pydantic names the kind behind a proof's number, and [key] behind a key; the file has neither.
+    where = tuple(part for place, part in enumerate(error["loc"]) if place != 6 and part != "[key]")
+    kind = error["type"]
     if kind == "missing":
         return _Fault(where[:-1], f"{where[-1]!r} is missing; add it")
     if kind == "extra_forbidden":
@@ -352,25 +357,14 @@ def _got(value: Any) -> str:
 
 
 def _explain(faults: list[_Fault], document: YamlDocument, name: str) -> str:
-    placed = sorted(
-        ((document.line(where), where, fault) for fault in faults for where in [_plain(fault.where)]), key=lambda one: one[0]
-    )
+    placed = sorted(((document.line(fault.where), fault) for fault in faults), key=lambda one: one[0])
     lines = [
-        f"{name}, line {line}{_item_of(where, document)}: {_path(where)}{fault.words()}"
-        for line, where, fault in placed[:MAX_FAULTS]
+        f"{name}, line {line}{_item_of(fault.where, document)}: {_path(fault.where)}{fault.words()}"
+        for line, fault in placed[:MAX_FAULTS]
     ]
     if len(faults) > MAX_FAULTS:
         lines.append(f"... and {len(faults) - MAX_FAULTS} more")
     return "\n".join([*lines, "Correct the file; nothing of it was used."])
-
-
-def _plain(where: YamlPath) -> YamlPath:
-    """Leave out what pydantic puts into a path beyond the file's own: the kind behind a proof, `[key]` behind a key."""
-    return tuple(
-        part
-        for place, part in enumerate(where)
-        if part != "[key]" and not (place > 1 and where[place - 2] == "proofs" and place == 6)
-    )
 
 
 def _item_of(where: YamlPath, document: YamlDocument) -> str:

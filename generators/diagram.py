@@ -49,7 +49,8 @@ def _draw_with_program(source: str, form: str) -> bytes:
 
 def write_pictures(source: str, folder: Path, name: str, title: str, description: str) -> None:
     """Write `name`.svg and `name`.png; the SVG holds its icons and carries title and description for those who can't see it."""
-    svg = with_alternative(embed_images(draw(source, "svg").decode("utf-8")), title, description)
+    svg = center_labels(embed_images(draw(source, "svg").decode("utf-8")))
+    svg = with_alternative(svg, title, description)
     (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
     (folder / f"{name}.png").write_bytes(draw(source, "png"))
 
@@ -62,6 +63,20 @@ def embed_images(svg: str) -> str:
         return f'{found[1]}="data:image/png;base64,{data}"'
 
     return re.sub(r'((?:xlink:)?href)="([^"#:]+\.png|[A-Za-z]:[^"]+\.png)"', embed, svg)
+
+
+def center_labels(svg: str) -> str:
+    """Centre labels of several sizes in their box: Graphviz places them for its own font, a browser draws them in another."""
+
+    def center(node: re.Match[str]) -> str:
+        path = re.search(r'<path [^>]*d="([^"]+)"', node[0])
+        if path is None or 'text-anchor="start"' not in node[0]:
+            return node[0]
+        across = [float(x) for x in re.findall(r"(-?[\d.]+),-?[\d.]+", path[1])]
+        middle = (min(across) + max(across)) / 2
+        return re.sub(r'text-anchor="start" x="[^"]+"', f'text-anchor="middle" x="{middle:.2f}"', node[0])
+
+    return re.sub(r'<g id="[^"]+" class="node">.*?</g>', center, svg, flags=re.DOTALL)
 
 
 def with_alternative(svg: str, title: str, description: str) -> str:

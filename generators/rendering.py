@@ -58,7 +58,7 @@ def declared(fact: Fact, now: datetime) -> Markup:
     else:
         state, words = "decided", f"decided by {fact.owner}, review by {fact.review_by.isoformat()}"
     return Markup('<span class="declared declared--{}" title="{}">{}</span>').format(state, words, fact.value) + (
-        Markup("") if state == "decided" else Markup(' <span class="badge badge--{}">{}</span>').format(state, words)
+        Markup("") if state == "decided" else Markup(' <span class="badge badge--{}">{}</span>').format(state, state)
     )
 
 

@@ -88,6 +88,7 @@ def _text_of(path: Path) -> str:
 def _look_through(text: str, name: str) -> None:
     """Refuse what could blow up or run something, before any value is built."""
     depth, documents = 0, 0
+    event: Any
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1

@@ -107,7 +107,7 @@ def stage_node(stage: Stage) -> str:
 
 
 def _store_node(one: Store) -> Node:
-    return _ICONS[one.kind](_wrap(one.title.replace("_", "_ ")).replace("_ ", "_"), nodeid=one.id, fontsize="20", fixedsize="shape")
+    return _ICONS[one.kind](_wrap(one.title.replace("_", "_ ")).replace("_ ", "_"), nodeid=one.id, fontsize="20")
 
 
 def _stage_label(stage: Stage, run: RunRecord) -> str:

@@ -1,6 +1,7 @@
 """The home page: is it healthy, how good is the data, how much of the backlog is proved."""
 
 from generators.context import Context
+from generators.deliverable import all_deliverables
 from generators.rendering import Renderer
 
 HEALTH = {
@@ -24,7 +25,7 @@ def write_home(context: Context, renderer: Renderer) -> None:
             "health": HEALTH[context.run.outcome],
             "worst": worst,
             "quality_look": _LOOK[worst.state] if worst else "unknown",
-            "built": [(slug, context.backlog.deliverables[slug]) for slug in context.built],
+            "deliverables": all_deliverables(),
             "runbook": "generated/deliverables/runbook.md",
         },
     )
