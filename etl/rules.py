@@ -148,7 +148,7 @@ def _not_a_name(name: str) -> Rule:
     return Rule(
         f"{name}.letters", name, Dimension.VALIDITY, Severity.ERROR, "A name without a single letter is no name",
         "Look whether columns were shifted in the file; correct the name at its source",
-        "Wren", "12345",
+        "Wren", "4711",
         lambda batch: _every(batch, name, lambda value: not _LETTER.search(value)), _filled(name),
     )  # fmt: skip
 
@@ -190,13 +190,13 @@ RULES: tuple[Rule, ...] = (
          "Not a possible telephone number, read as a UK one when it has no country code",
          "Ask the customer at the next contact", "020 7946 0000", "12 34",
          lambda batch: _every(batch, "phone", _bad_phone), _filled("phone")),
-    _required("postcode", Severity.WARNING, "EH1 0ZZ"),
+    _required("postcode", Severity.WARNING, "ZE1 0ZZ"),
     Rule("postcode.form", "postcode", Dimension.VALIDITY, Severity.ERROR, "Not the form of a UK postcode",
-         "Look for O against 0 and I against 1; otherwise ask the customer", "EH1 0ZZ", "EH1 OZZ",
+         "Look for O against 0 and I against 1; otherwise ask the customer", "ZE1 0ZZ", "ZE1 OZZ",
          lambda batch: ~batch["postcode"].str.match(POSTCODE), _filled("postcode")),
     Rule("postcode.special", "postcode", Dimension.ACCURACY, Severity.WARNING,
          "A postcode without a place in the United Kingdom: Girobank, the forces' post office or a Crown dependency",
-         "Nothing to correct; the row has no English region and may have no place", "EH1 0ZZ", "BFPO 9999",
+         "Nothing to correct; the row has no English region and may have no place", "ZE1 0ZZ", "BFPO 9999",
          lambda batch: batch["postcode"].str.match(_SPECIAL), _filled("postcode")),
     _required("status", Severity.ERROR, "active"),
     Rule("status.known", "status", Dimension.VALIDITY, Severity.ERROR, f"Not one of: {', '.join(STATUSES)}",

@@ -186,7 +186,7 @@ class Document(_Part):
 class Backlog(_Part):
     """The whole backlog."""
 
-    version: Literal[1] = Field(description="Version of this file's shape")
+    version: int = Field(ge=1, le=1, description="Version of this file's shape")
     skills: list[Text] = Field(min_length=1, description="Vocabulary of skills, lower case")
     deliverables: dict[Slug, Text] = Field(min_length=1, description="Titles of the deliverables by slug")
     documents: list[Document] = Field(min_length=1, description="Where the items come from")
@@ -359,7 +359,7 @@ def _got(value: Any) -> str:
 def _explain(faults: list[_Fault], document: YamlDocument, name: str) -> str:
     placed = sorted(((document.line(fault.where), fault) for fault in faults), key=lambda one: one[0])
     lines = [
-        f"{name}, line {line}{_item_of(fault.where, document)}: {_path(fault.where)}{fault.words()}"
+        _one_line(f"{name}, line {line}{_item_of(fault.where, document)}: {_path(fault.where)}{fault.words()}")
         for line, fault in placed[:MAX_FAULTS]
     ]
     if len(faults) > MAX_FAULTS:
@@ -378,8 +378,13 @@ def _item_of(where: YamlPath, document: YamlDocument) -> str:
 
 
 def _path(where: YamlPath) -> str:
-    inside = where[2:] if where[:1] == ("items",) else where
-    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in inside) + ": " if inside else ""
+    inside = where[2:] if where[:1] == ("items",) and len(where) > 1 else where
+    return ".".join(str(part + 1) if isinstance(part, int) else part[:40] for part in inside) + ": " if inside else ""
+
+
+def _one_line(text: str) -> str:
+    """Write out what would break the line or colour a terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What was added by hand since (proofs, another deliverable) is kept, matched by t
 
 import argparse
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -79,14 +80,24 @@ def to_yaml(data: dict[str, Any]) -> str:
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+_LINE_ENDS = re.compile("[\r\x85\u2028\u2029]")
+
+
 class _Dumper(yaml.SafeDumper):
     """Indents lists below their key, which is how people write them, and writes no aliases, which are not read."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Quote a text; line ends other than newline must be escaped, or a reader takes them for blanks."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _LINE_ENDS.search(text) else None)
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

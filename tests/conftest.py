@@ -37,3 +37,11 @@ def settings(project: Path) -> config.LoadedSettings:
 
 hypothesis.settings.register_profile("handover", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("handover")
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product after its main job ran twice: records, warehouse, pages and site in a folder of its own."""
+    from tests.site_build import build_project
+
+    return build_project(tmp_path_factory.mktemp("built") / "project")
