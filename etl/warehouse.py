@@ -122,7 +122,7 @@ class DuckDBWarehouse:
             self._connection.register("batch", rows[_LOADED])
             self._connection.execute(_STAGE)
             did = self._connection.execute(_MERGE, {"now": _naive(processed)}).df()["merge_action"].value_counts()
-            self._connection.execute(f"DROP TABLE {STAGING}")
+            self._connection.execute(f"TRUNCATE {STAGING}")
             self._connection.unregister("batch")
         inserted, updated = int(did.get("INSERT", 0)), int(did.get("UPDATE", 0))
         return UpsertCounts(inserted, updated, len(rows) - inserted - updated)
@@ -137,7 +137,7 @@ class DuckDBWarehouse:
     def health(self) -> Health:
         """Count tables and rows."""
         with self._guarded():
-            tables = tuple(name for (name,) in self._connection.execute("SHOW TABLES").fetchall())
+            tables = tuple(name for (name,) in self._connection.execute(_TABLES).fetchall())
             rows, audits = (self._count(name) if name in tables else 0 for name in (TABLE, AUDIT_TABLE))
         return Health(True, tables, rows, audits, f"DuckDB {duckdb.__version__}")
 
@@ -202,6 +202,8 @@ _STAGE = (
     )
     + " FROM batch"
 )
+
+_TABLES = "SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY table_name"
 
 _MERGE = f"""
 MERGE INTO {TABLE} AS t USING {STAGING} AS s ON t.{KEY} = s.{KEY}

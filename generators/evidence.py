@@ -147,7 +147,8 @@ def read_test_report(path: Path) -> dict[str, str]:
         return {}
     outcomes = {}
     for case in ElementTree.parse(path).getroot().iter("testcase"):
-        node = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"
+        module = re.sub(r"\.(?=[A-Z])", "::", case.get("classname", "")).partition("::")
+        node = f"{module[0].replace('.', '/')}.py{module[1]}{module[2]}::{case.get('name', '')}"
         bad = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
         outcomes[node] = bad[0] if bad else "passed"
     return outcomes

@@ -8,9 +8,39 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
-SEEDS = ROOT / "tests" / "fixtures" / "seeds"
-HACKATHON = SEEDS / "hackathon-backlog.md"
-SPRINT = SEEDS / "sprint-1-make-it-observable.md"
+_FOLDER = ROOT / "tests" / "fixtures" / "seeds"
+HACKATHON = _FOLDER / "hackathon-backlog.md"
+SPRINT = _FOLDER / "sprint-1-make-it-observable.md"
+SEEDS = [HACKATHON, SPRINT]
+
+HACKATHON_SHAPE = """\
+# Hackathon: Things
+
+## 🧠 Category (1 item)
+
+### **A1: New Thing**
+**Story:** As a Tester, I want a thing so that it is there.
+**Acceptance Criteria:**
+- [ ] One
+**Estimate:** Small (2 points)
+**Skills:** Python, Design
+"""
+
+SPRINT_SHAPE = """\
+# Sprint 7: Things (40 minutes)
+
+## Category (2 points)
+
+### New Thing (2 points)
+
+!!! abstract "As a Tester, I want a thing so that it is there."
+
+**Key Tasks:**
+
+- One
+
+**Skills:** python, design
+"""
 
 DOCUMENT: dict[str, Any] = {
     "title": "Hackathon: Things",
@@ -115,4 +145,10 @@ def write_yaml(path: Path, data: Any) -> Path:
     """Write plain data as YAML without aliases; return the path."""
     dumper = type("_Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
     path.write_text(yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True), encoding="utf-8", newline="\n")
+    return path
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    """Write a document; return its path."""
+    path.write_bytes(text.encode(encoding))
     return path

@@ -107,7 +107,7 @@ def stage_node(stage: Stage) -> str:
 
 
 def _store_node(one: Store) -> Node:
-    return _ICONS[one.kind](_wrap(one.title.replace("_", "_ ")).replace("_ ", "_"), nodeid=one.id, fontsize="20")
+    return _ICONS[one.kind](_wrap(one.title), nodeid=one.id, fontsize="20", width="1.5")
 
 
 def _stage_label(stage: Stage, run: RunRecord) -> str:

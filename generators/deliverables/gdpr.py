@@ -147,7 +147,7 @@ def _decisions(context: Context) -> Iterator[Check]:
 def _screening(context: Context) -> tuple[tuple[str, str], ...]:
     return (
         ("Evaluation or scoring of people", f"Yes: {context.run.rows.loaded:,} customers were scored in the last run"),
-        ("Decisions with legal or similar effect", "To be confirmed by the controller: see the effect of a score below"),
+        ("Decisions with legal or similar effect", "The controller says what follows from a score, below"),
         ("Matching of data from several sources", "Yes: file, postcode reference and company reference"),
         ("People do not expect it", "Yes, unless the privacy notice tells of it"),
         ("Systematic monitoring, special categories, new technology", "No"),
