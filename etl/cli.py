@@ -1,13 +1,13 @@
-"""The command line of the pipeline: `python -m etl run`, `config`, `runs`, `quarantine`."""
+"""The command line of the pipeline: `python -m etl COMMAND`; the commands are named in `etl.console`."""
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from etl import config
+from etl.console import COMMANDS, add_settings_options, load_settings, say
 from etl.errors import EXIT_SUCCESS, ConfigError, PipelineError
 from etl.pipeline import run
 from etl.quarantine import Quarantine
@@ -29,54 +29,15 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="python -m etl", description="The customer pipeline.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (command, text) in _commands().items():
+    for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=text)
         add_settings_options(sub)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=_CARRY_OUT[name])
         if name == "quarantine":
             sub.add_argument("run_id", nargs="?", help="id of the run (default: the newest)")
         if name == "run":
             sub.add_argument("--quiet", action="store_true", help="no log lines on the terminal")
     return parser
-
-
-def command_names() -> list[str]:
-    """Return the names of all commands."""
-    return list(_commands())
-
-
-def _commands() -> dict[str, tuple[Callable[[config.LoadedSettings, argparse.Namespace], int], str]]:
-    return {
-        "run": (run_command, "run the pipeline once and write its record"),
-        "config": (config_command, "show every setting with its value and origin"),
-        "runs": (runs_command, "list the runs, oldest first"),
-        "quarantine": (quarantine_command, "count a run's rejected rows by rule and name their lines"),
-    }
-
-
-def add_settings_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose settings; `load_settings` reads them."""
-    parser.add_argument("--environment", default="default", help="settings of config/ENVIRONMENT.toml (default: default)")
-    parser.add_argument("--input", metavar="FILE", help="the customer file; short for --set input.path=FILE")
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="any setting by its dotted name")
-
-
-def say(text: str, to: TextIO | None = None) -> None:
-    """Write a line for a person, to standard output unless told otherwise."""
-    (to or sys.stdout).write(text + "\n")
-
-
-def load_settings(options: argparse.Namespace) -> config.LoadedSettings:
-    """Return the settings that the options choose; raises ConfigError."""
-    overrides = {}
-    for assignment in options.set:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {assignment}: no value. Write it as NAME=VALUE.")
-        overrides[name.strip()] = value
-    if options.input:
-        overrides["input.path"] = options.input
-    return config.load(options.environment, overrides)
 
 
 def run_command(settings: config.LoadedSettings, options: argparse.Namespace) -> int:
@@ -146,3 +107,6 @@ def _run_folder(runs: Path, run_id: str | None) -> Path:
     if not known or (run_id and run_id not in known):
         raise ConfigError(f"{runs}: {f'no run {run_id!r}' if run_id else 'no run yet'}. List the runs with: python -m etl runs")
     return runs / (run_id or known[-1])
+
+
+_CARRY_OUT = {"run": run_command, "config": config_command, "runs": runs_command, "quarantine": quarantine_command}

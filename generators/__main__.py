@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from etl.cli import add_settings_options, load_settings, say
+from etl.console import add_settings_options, load_settings, say
 from etl.errors import ConfigError
 from generators.backlog import BacklogError
 from generators.build import BuildResult, build

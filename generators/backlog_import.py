@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from etl.cli import say
+from etl.console import say
 from generators.backlog import Backlog, BacklogError, json_schema, load
 from generators.backlog_documents import read_documents, vocabulary
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from etl.cli import say
+from etl.console import say
 from generators.safe_yaml import YamlError, read_yaml
 
 FOLDER = Path("changes")

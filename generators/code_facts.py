@@ -76,7 +76,9 @@ def _count(sources: list[str]) -> CodeFacts:
 
 def _statements_in_loops(tree: ast.AST) -> Iterator[ast.Constant]:
     """Yield SQL texts that stand in the body of a loop which runs over rows, not over a list written out there."""
-    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For) and not isinstance(node.iter, ast.List | ast.Tuple)):
+    for loop in (
+        node for node in ast.walk(tree) if isinstance(node, ast.For) and not isinstance(node.iter, ast.List | ast.Tuple)
+    ):
         for node in (inner for part in loop.body for inner in ast.walk(part)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value):
                 yield node

@@ -19,6 +19,7 @@ from generators.judging import ProofVerdict, State, Verdict
 
 TEST_REPORT = Path("runs/tests.xml")
 FILLER = re.compile(r"\b(?:TODO|TBD|FIXME|XXX|lorem ipsum|to be confirmed)\b", re.IGNORECASE)
+_FUNCTIONS = {"all": all, "any": any, "len": len, "max": max, "min": min, "sum": sum}
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*(?:\{[^}]*\})?\s*$")
 
 
@@ -84,7 +85,7 @@ def judge_run(proof: RunProof, exhibits: Exhibits) -> ProofVerdict:
     names = run.model_dump(mode="json") | {"stages": {stage.name: stage.model_dump(mode="json") for stage in run.stages}}
     link = f"generated/runs/{run.run_id}.md"
     try:
-        holds = EvalWithCompoundTypes(names=names, functions={"all": all, "any": any, "len": len, "sum": sum}).eval(proof.expression)
+        holds = EvalWithCompoundTypes(names=names, functions=_FUNCTIONS).eval(proof.expression)
     except (InvalidExpression, SyntaxError, KeyError, TypeError, AttributeError) as error:
         return ProofVerdict("run", proof.what, "failing", f"can't be judged on run {run.run_id}: {error}", link)
     state: State = "proved" if holds is True else "failing"
@@ -93,7 +94,11 @@ def judge_run(proof: RunProof, exhibits: Exhibits) -> ProofVerdict:
 
 def judge_test(proof: TestProof, exhibits: Exhibits) -> ProofVerdict:
     """The test (or every test whose id starts so) passed in the last test run."""
-    found = [outcome for node, outcome in exhibits.tests.items() if node == proof.node or node.startswith((proof.node + "[", proof.node + "::"))]
+    found = [
+        outcome
+        for node, outcome in exhibits.tests.items()
+        if node == proof.node or node.startswith((proof.node + "[", proof.node + "::"))
+    ]
     if not found:
         return ProofVerdict("test", proof.what, "missing", "not in the last test report; run nox -s tests, then nox -s run")
     failed = sum(outcome != "passed" for outcome in found)
@@ -111,7 +116,13 @@ def judge_file(proof: FileProof, exhibits: Exhibits) -> ProofVerdict:
 
 def judge_signoff(proof: SignoffProof, _: Exhibits) -> ProofVerdict:
     """A person's signature: waiting until it can be given."""
-    return ProofVerdict("signoff", proof.what, "waiting", f"waits for the {proof.role} to look at the page", f"generated/deliverables/{proof.page}.md")
+    return ProofVerdict(
+        "signoff",
+        proof.what,
+        "waiting",
+        f"waits for the {proof.role} to look at the page",
+        f"generated/deliverables/{proof.page}.md",
+    )
 
 
 _JUDGES: dict[type, Callable[..., ProofVerdict]] = {
@@ -130,7 +141,9 @@ def section_body(page: str, heading: str) -> str | None:
         found = _HEADING.match(line)
         if found and found[2] == heading:
             rest = lines[number + 1 :]
-            end = next((i for i, text in enumerate(rest) if (h := _HEADING.match(text)) and len(h[1]) <= len(found[1])), len(rest))
+            end = next(
+                (i for i, text in enumerate(rest) if (h := _HEADING.match(text)) and len(h[1]) <= len(found[1])), len(rest)
+            )
             return "\n".join(rest[:end]).strip()
     return None
 

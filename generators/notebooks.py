@@ -63,7 +63,7 @@ def _publish(path: Path, target: Path, cache: Path, inputs: Sequence[Path], pers
     cached = cache / f"{path.stem}-{_fingerprint(path, inputs, personal)}.ipynb"
     executed = not cached.exists()
     if executed:
-        text = nbformat.writes(mask(_execute(path), personal))
+        text = nbformat.writes(mask(_execute(path), personal))  # type: ignore[no-untyped-call]
         for old in cache.glob(f"{path.stem}-*.ipynb"):
             old.unlink(missing_ok=True)
         _write(cached, text)
@@ -88,7 +88,9 @@ def _fingerprint(path: Path, inputs: Sequence[Path], personal: Collection[str]) 
 
 def _execute(path: Path) -> Any:
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", record_timing=False, resources={"metadata": {"path": "."}})
+    client = NotebookClient(
+        notebook, timeout=300, kernel_name="python3", record_timing=False, resources={"metadata": {"path": "."}}
+    )
     try:
         client.execute(stderr=subprocess.DEVNULL)  # the kernel warns there of its loopback connection
     except CellExecutionError as error:
@@ -110,15 +112,14 @@ def mask(notebook: Any, personal: Collection[str]) -> Any:
     """
     counts = [0]
     for cell in notebook.cells:
-        cell.metadata = nbformat.NotebookNode()
+        cell.metadata = {}
         cell.source = _mask_text(cell.source, personal, counts)
         for output in cell.get("outputs", ()):
             for key, value in _texts(output):
                 output_part = output.data if key in output.get("data", {}) else output
                 output_part[key] = _mask_text(value, personal, counts)
-    notebook.metadata = nbformat.NotebookNode(
-        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"}, language_info={"name": "python"}
-    )
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     if counts[0]:
         notebook.cells[0].source += _MASK_NOTE.format(count=counts[0])
     return notebook

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from etl.cli import say
+from etl.console import say
 from etl.schema import INPUT_COLUMNS
 from generators.sample_names import FIRST_NAMES, LAST_NAMES, NOTEBOOK_CUSTOMERS, NOTEBOOK_UPSERT, UNKNOWN_COMPANIES
 

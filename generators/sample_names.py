@@ -31,7 +31,9 @@ UNKNOWN_COMPANIES: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def _customer(number: str, first: str, last: str, email: str, phone: str, postcode: str, company: str, status: str) -> dict[str, str]:
+def _customer(
+    number: str, first: str, last: str, email: str, phone: str, postcode: str, company: str, status: str
+) -> dict[str, str]:
     return {"customer_id": number, "first_name": first, "last_name": last, "email": email, "phone": phone, "postcode": postcode,
             "company": company, "status": status}  # fmt: skip
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from etl import config
-
 ROOT = Path(__file__).parent.parent
 
 
@@ -27,12 +25,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "data" / "reference", tmp_path / "data" / "reference")
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def settings(project: Path) -> config.LoadedSettings:
-    """The default settings, seen from within `project`."""
-    return config.load()
 
 
 hypothesis.settings.register_profile("handover", deadline=None, print_blob=True)

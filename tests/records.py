@@ -21,9 +21,12 @@ def make_record(number: int = 0, **changes: Any) -> RunRecord:
          "rows_rejected": 40 if index == 1 else 0, "seconds": 0.25 * (index + 1), "batches": 1, "peak_mb": 150.0}
         for index, stage in enumerate(STAGES[:-1])
     ]  # fmt: skip
-    stages.append({"name": "record", "rows_in": 0, "rows_out": 0, "rows_rejected": 0, "seconds": 0.1, "batches": 1, "peak_mb": 151.0})
+    stages.append(
+        {"name": "record", "rows_in": 0, "rows_out": 0, "rows_rejected": 0, "seconds": 0.1, "batches": 1, "peak_mb": 151.0}
+    )
     dimensions = [
-        {"dimension": d.value, "score": 99.0, "target": 98.0, "minimum": 95.0, "state": "green", "worst_rule": None} for d in Dimension
+        {"dimension": d.value, "score": 99.0, "target": 98.0, "minimum": 95.0, "state": "green", "worst_rule": None}
+        for d in Dimension
     ]
     values: dict[str, Any] = {
         "run_id": f"{started:%Y%m%dT%H%M%SZ}-{number:06x}",

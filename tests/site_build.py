@@ -30,7 +30,13 @@ def command(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment |= {"PYTHONUTF8": "1", "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true", "PYTHONPATH": str(project),
                     "JUPYTER_PLATFORM_DIRS": "1", "IPYTHONDIR": str(project / ".ipython")}  # fmt: skip
     return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=project, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        [sys.executable, "-m", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
 
 

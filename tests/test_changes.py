@@ -40,7 +40,9 @@ def test_the_projects_change_log_is_read() -> None:
     assert all(entries for release in releases for entries in release.entries.values())
 
 
-@pytest.mark.parametrize(("text", "told"), [("## 1.0\n", "line 1"), ("## [1.0.0] - 2026-01-01\n### Improved\n", "line 2"), ("x\n", "no release")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("## 1.0\n", "line 1"), ("## [1.0.0] - 2026-01-01\n### Improved\n", "line 2"), ("x\n", "no release")]
+)
 def test_a_change_log_of_another_form_is_refused(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "CHANGELOG.md"
     path.write_text(text, encoding="utf-8")

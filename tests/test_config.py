@@ -42,8 +42,10 @@ def test_all_faults_are_told_at_once_with_origin_and_nearest_name(tmp_path: Path
         config.load(overrides={"quality.rejects_stop": "7"}, folder=folder)
     text = str(caught.value)
     assert "3 fault(s)" in text
-    assert "input.batch_sise" in text and "did you mean input.batch_size?" in text
-    assert "privacy.k (from " in text and "default.toml" in text
+    assert "input.batch_sise" in text
+    assert "did you mean input.batch_size?" in text
+    assert "privacy.k (from " in text
+    assert "default.toml" in text
     assert "quality.rejects_stop (from command line)" in text
 
 

@@ -91,4 +91,7 @@ def test_every_source_destination_and_column_is_told(drawn: tuple[str, ElementTr
 
 def test_the_bottleneck_is_the_stage_that_took_longest(drawn: tuple[str, ElementTree.Element]) -> None:
     longest = max(make_record().stages, key=lambda stage: stage.seconds)
-    assert f"most\nof the time went into\n**{longest.name.capitalize()}**" in drawn[0] or f"**{longest.name.capitalize()}**." in drawn[0]
+    assert (
+        f"most\nof the time went into\n**{longest.name.capitalize()}**" in drawn[0]
+        or f"**{longest.name.capitalize()}**." in drawn[0]
+    )

@@ -143,7 +143,9 @@ def test_every_criterion_is_judged_and_every_proof_of_the_backlog_can_be(tmp_pat
     verdicts = judge_all(context, render_all(context, tmp_path))
     assert len(verdicts) == 140
     states = {proof.state for one in verdicts.values() for proof in one.proofs if proof.kind in ("section", "run", "file")}
-    assert states == {"proved"}, [proof for one in verdicts.values() for proof in one.proofs if proof.state not in ("proved", "waiting")]
+    assert states == {"proved"}, [
+        proof for one in verdicts.values() for proof in one.proofs if proof.state not in ("proved", "waiting")
+    ]
 
 
 def test_a_report_of_classes_and_parameters_is_read(tmp_path: Path) -> None:
@@ -161,6 +163,8 @@ def test_sections_end_where_the_next_of_their_rank_begins() -> None:
     assert "Wrong" not in body
 
 
-@pytest.mark.parametrize(("heading", "expected"), [("Quick card", "quick-card"), ("Is it an incident?", "is-it-an-incident"), ("A - B", "a-b")])
+@pytest.mark.parametrize(
+    ("heading", "expected"), [("Quick card", "quick-card"), ("Is it an incident?", "is-it-an-incident"), ("A - B", "a-b")]
+)
 def test_anchors_are_those_of_the_site(heading: str, expected: str) -> None:
     assert anchor(heading) == expected

@@ -26,7 +26,9 @@ def test_a_source_gives_its_figure(source: str, value: float) -> None:
     assert resolve(make_context(), source) == value
 
 
-@pytest.mark.parametrize("source", ["run:rows.raed", "run:rows", "nowhere:x", "run:rules.no.such.violations", "settings:quality.reject"])
+@pytest.mark.parametrize(
+    "source", ["run:rows.raed", "run:rows", "nowhere:x", "run:rules.no.such.violations", "settings:quality.reject"]
+)
 def test_a_source_that_is_not_there_is_an_error_that_names_it(source: str) -> None:
     with pytest.raises(FigureError, match=source):
         resolve(make_context(), source)
@@ -43,6 +45,8 @@ def test_foreign_text_in_a_figure_is_escaped() -> None:
     assert "<b" not in render(context, "run:environment")
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "0"), (1234567, "1,234,567"), (99.5, "99.5"), (97.0, "97"), (0.126, "0.13"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (1234567, "1,234,567"), (99.5, "99.5"), (97.0, "97"), (0.126, "0.13"), ("x", "x")]
+)
 def test_numbers_are_written_as_people_write_them(value: float | str, text: str) -> None:
     assert plain(value) == text

@@ -18,7 +18,13 @@ from etl.record import RunRecord, history, json_schema, read_record
 from etl.stages import STAGES
 from tests.customers import customer, write_customers
 
-MIXED = [customer(1), customer(2, email="wrong"), customer(3, first_name="", status="gone"), customer(3), customer(4, company="Retail Plus")]
+MIXED = [
+    customer(1),
+    customer(2, email="wrong"),
+    customer(3, first_name="", status="gone"),
+    customer(3),
+    customer(4, company="Retail Plus"),
+]
 
 
 def run_with(rows: list[dict[str, str]], **overrides: str) -> RunRecord:
@@ -177,7 +183,9 @@ class TestARunThatCanNotGoOn:
 class TestTheLog:
     def test_each_line_is_json_with_time_level_and_run(self) -> None:
         record = run_with(MIXED)
-        lines = [json.loads(line) for line in (Path("runs") / record.run_id / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [
+            json.loads(line) for line in (Path("runs") / record.run_id / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        ]
         assert {line["run_id"] for line in lines} == {record.run_id}
         assert all(line["timestamp"].endswith("Z") and line["level"] == "info" for line in lines)
         assert [line["stage"] for line in lines if line["event"] == "stage ended"] == [stage.name for stage in STAGES]
@@ -191,7 +199,9 @@ class TestTheLog:
 
 
 ROWS = st.lists(
-    st.builds(customer, st.integers(1, 8), email=st.sampled_from(["a@b.example", "x"]), status=st.sampled_from(["active", "gone", ""])),
+    st.builds(
+        customer, st.integers(1, 8), email=st.sampled_from(["a@b.example", "x"]), status=st.sampled_from(["active", "gone", ""])
+    ),
     max_size=15,
 )
 

@@ -17,7 +17,9 @@ from tests.customers import customer
 
 def broken_rules(**changes: str) -> list[str]:
     """Return the ids of all rules that a customer with these changes breaks, warnings too."""
-    _, _, tallies = validate(normalise(batch_of([customer(**changes)] if "customer_id" not in changes else [customer() | changes])))
+    _, _, tallies = validate(
+        normalise(batch_of([customer(**changes)] if "customer_id" not in changes else [customer() | changes]))
+    )
     return [rule_id for rule_id, tally in tallies.items() if tally.violations]
 
 

@@ -44,7 +44,16 @@ def test_exit_codes_are_distinct() -> None:
 def test_each_failure_has_its_seven_lines_on_the_page(one: object, tmp_path: Path) -> None:
     page = render_deliverable("runbook", CONTEXTS["good"](), tmp_path)
     section = page.split(f"{{ #{one.id} }}")[1].split("\n### ")[0]  # type: ignore[attr-defined]
-    for part in ("| You see |", "| Meaning |", "| Impact |", "| Detected |", "**First checks**", "**Steps**", "**Verify.**", "**If it does not help.**"):
+    for part in (
+        "| You see |",
+        "| Meaning |",
+        "| Impact |",
+        "| Detected |",
+        "**First checks**",
+        "**Steps**",
+        "**Verify.**",
+        "**If it does not help.**",
+    ):
         assert part in section
 
 
@@ -53,7 +62,7 @@ def test_links_within_the_page_land(tmp_path: Path) -> None:
     assert set(re.findall(r"\]\(#([\w-]+)\)", page)) <= set(re.findall(r"\{ #([\w-]+) \}", page))
 
 
-def test_contacts_are_complete_for_whoever_the_page_sends_one_to(tmp_path: Path) -> None:
+def test_contacts_are_complete_for_whoever_the_page_sends_one_to() -> None:
     contacts = CONTEXTS["good"]().facts.group("contacts")
     assert {"operations_lead", "data_steward", "warehouse_owner", "supplier_contact", "data_protection_officer"} <= set(contacts)
     for contact in contacts.values():

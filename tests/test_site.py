@@ -54,7 +54,10 @@ class Watched:
         page.on("pageerror", lambda error: self.faults.append(f"script: {error}"))
         page.on("requestfailed", self.failed)
         page.on("response", lambda answer: self.faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
-        page.on("request", lambda request: None if request.url.startswith((*own, "data:", "blob:")) else self.faults.append(request.url))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((*own, "data:", "blob:")) else self.faults.append(request.url),
+        )
 
     def failed(self, request: Request) -> None:
         """Keep a failed request; one that was cut short because the test went on to the next page is none."""
@@ -68,10 +71,14 @@ def open_page(browser: Browser, own: str, scheme: str = "light", width: int = 14
 
 
 def pages(built: Path) -> list[str]:
-    return sorted(path.relative_to(built / "site").as_posix() for path in (built / "site").rglob("*.html") if path.name != "404.html")
+    return sorted(
+        path.relative_to(built / "site").as_posix() for path in (built / "site").rglob("*.html") if path.name != "404.html"
+    )
 
 
-def test_every_page_opens_without_an_error_or_a_foreign_request_and_fits_every_width(built: Path, browser: Browser, address: str) -> None:
+def test_every_page_opens_without_an_error_or_a_foreign_request_and_fits_every_width(
+    built: Path, browser: Browser, address: str
+) -> None:
     found = pages(built)
     assert len(found) > 50
     for scheme, width in (("light", WIDTHS[0]), ("dark", WIDTHS[1])):
@@ -86,7 +93,12 @@ def test_every_page_opens_without_an_error_or_a_foreign_request_and_fits_every_w
 
 def test_pages_opened_from_the_folder_make_no_request_to_a_host(built: Path, browser: Browser) -> None:
     watched = open_page(browser, (built / "site").as_uri())
-    for name in ("index.html", "generated/backlog/index.html", "generated/deliverables/data-flow.html", "generated/notebooks/before.html"):
+    for name in (
+        "index.html",
+        "generated/backlog/index.html",
+        "generated/deliverables/data-flow.html",
+        "generated/notebooks/before.html",
+    ):
         watched.page.goto((built / "site" / name).as_uri())
     assert watched.faults == []
 

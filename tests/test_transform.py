@@ -47,7 +47,9 @@ def one(**changes: str) -> pd.Series:
 
 
 def test_fields_are_brought_into_their_normal_form() -> None:
-    row = normalise(batch_of([customer(email=" WRENNA@Hollisk.Example ", postcode="m11af", status="ACTIVE", first_name="  Zoe\u0308lle  ")])).iloc[0]
+    row = normalise(
+        batch_of([customer(email=" WRENNA@Hollisk.Example ", postcode="m11af", status="ACTIVE", first_name="  Zoe\u0308lle  ")])
+    ).iloc[0]
     assert (row["email"], row["postcode"], row["status"]) == ("wrenna@hollisk.example", "M1 1AF", "active")
     assert row["first_name"] == "Zoëlle"
 
@@ -87,7 +89,11 @@ def test_no_postcode_is_neither_known_nor_unknown() -> None:
 
 def test_a_company_is_found_whatever_its_letter_case() -> None:
     row = one(company="HOLLISK & Daughters")
-    assert (row["industry"], bool(row["is_business"]), row["data_source"]) == ("Crafts", True, "csv, postcode: reference, company: reference")
+    assert (row["industry"], bool(row["is_business"]), row["data_source"]) == (
+        "Crafts",
+        True,
+        "csv, postcode: reference, company: reference",
+    )
 
 
 def test_an_unknown_company_stays_a_business() -> None:
@@ -97,7 +103,11 @@ def test_an_unknown_company_stays_a_business() -> None:
 
 def test_a_private_person_is_no_business() -> None:
     row = one(company="")
-    assert (bool(row["is_business"]), row["company_size"], row["data_source"]) == (False, "Individual", "csv, postcode: reference")
+    assert (bool(row["is_business"]), row["company_size"], row["data_source"]) == (
+        False,
+        "Individual",
+        "csv, postcode: reference",
+    )
 
 
 def test_an_address_of_another_domain_is_counted_as_inconsistent() -> None:
@@ -112,7 +122,12 @@ def test_an_address_of_another_domain_is_counted_as_inconsistent() -> None:
         ({"status": "suspended"}, 60, "High", "account suspended"),
         ({"company": "Hollisk & Daughters"}, 30, "Medium", "small business; new business"),
         ({"company": "Zubrik Machines"}, 0, "Low", "standard profile"),
-        ({"company": "Hollisk & Daughters", "status": "suspended"}, 90, "High", "account suspended; small business; new business"),
+        (
+            {"company": "Hollisk & Daughters", "status": "suspended"},
+            90,
+            "High",
+            "account suspended; small business; new business",
+        ),
     ],
 )
 def test_risk_is_the_sum_of_explained_factors(changes: dict[str, str], points: int, band: str, words: str) -> None:
@@ -157,7 +172,9 @@ def test_a_chain_asks_the_next_link_only_for_what_is_left() -> None:
 
 
 FIELD = st.one_of(st.sampled_from(["", "x", "M1 1AF", "active", "a@b.example", "N/A", "=1"]), st.text(max_size=12))
-CUSTOMERS = st.lists(st.fixed_dictionaries({name: FIELD for name in customer()}) | st.builds(customer, st.integers(1, 6)), max_size=12)
+CUSTOMERS = st.lists(
+    st.fixed_dictionaries(dict.fromkeys(customer(), FIELD)) | st.builds(customer, st.integers(1, 6)), max_size=12
+)
 
 
 @settings(max_examples=40)

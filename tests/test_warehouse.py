@@ -52,7 +52,9 @@ def test_new_rows_are_inserted_the_same_again_change_nothing(warehouse: DuckDBWa
 
 def test_a_changed_row_is_updated_and_keeps_when_it_was_created(warehouse: DuckDBWarehouse) -> None:
     warehouse.upsert(enriched(customer(1), customer(2)), NOW)
-    assert warehouse.upsert(enriched(customer(1, phone="0113 496 0000"), customer(2)), LATER) == UpsertCounts(updated=1, unchanged=1)
+    assert warehouse.upsert(enriched(customer(1, phone="0113 496 0000"), customer(2)), LATER) == UpsertCounts(
+        updated=1, unchanged=1
+    )
     row = table(warehouse).iloc[0]
     assert (row["phone"], row["created_date"], row["modified_date"]) == (
         "0113 496 0000", NOW.replace(tzinfo=None), LATER.replace(tzinfo=None),

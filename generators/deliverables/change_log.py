@@ -54,8 +54,14 @@ def _advice(context: Context) -> list[tuple[str, str]]:
     tracked = _git(context.root, "ls-files", "-z")
     files = [context.root / name for name in tracked.split("\0") if name] if tracked else []
     return [
-        ("One branch per change, merged into a protected main after a review", "The git host enforces it; can't be seen from here"),
-        ("A fragment per change, gathered at the release", f"{len(read_fragments(context.root / FOLDER))} fragments await the next release"),
+        (
+            "One branch per change, merged into a protected main after a review",
+            "The git host enforces it; can't be seen from here",
+        ),
+        (
+            "A fragment per change, gathered at the release",
+            f"{len(read_fragments(context.root / FOLDER))} fragments await the next release",
+        ),
         ("Small files only; data stays outside", _large(files)),
         ("Notebooks without outputs", _outputs(context.root / NOTEBOOK.parent)),
         ("Nothing generated in git", _generated(files, context.root)),

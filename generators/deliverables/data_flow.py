@@ -35,7 +35,15 @@ _STAGE = {"shape": "box", "style": "rounded,filled", "fillcolor": "#e8eaf6", "co
           "width": "1.9", "height": "1.25", "margin": "0.15", "labelloc": "c"}  # fmt: skip
 _DECISION = {"shape": "diamond", "style": "filled", "fillcolor": "#fff8e1", "color": "#8a5300", "fontsize": "20", "width": "2.5",
              "height": "1.7", "margin": "0.0", "labelloc": "c"}  # fmt: skip
-_END = {"shape": "doubleoctagon", "style": "filled", "fillcolor": "#fdecea", "color": "#b3261e", "fontsize": "20", "margin": "0.1", "labelloc": "c"}
+_END = {
+    "shape": "doubleoctagon",
+    "style": "filled",
+    "fillcolor": "#fdecea",
+    "color": "#b3261e",
+    "fontsize": "20",
+    "margin": "0.1",
+    "labelloc": "c",
+}
 _GOOD = {"color": "#3f51b5", "penwidth": "2", "fontsize": "20", "fontcolor": "#1f2a44"}
 _BAD = {"color": "#b3261e", "style": "dashed", "penwidth": "2", "fontsize": "20", "fontcolor": "#b3261e"}
 
@@ -80,21 +88,23 @@ def describe(run: RunRecord) -> str:
 
 def describe_diagram(run: RunRecord) -> str:
     """Return the diagram's source: every declared stage, store, decision and failure path, with the figures of the run."""
-    attributes = {"nodesep": "0.25", "ranksep": "0.5", "pad": "0.15", "splines": "spline", "newrank": "true"}
+    attributes = {"nodesep": "0.18", "ranksep": "0.5", "pad": "0.15", "splines": "spline", "newrank": "true"}
     with Drawing("", direction="TB", graph_attr=attributes) as drawing:
         nodes = _draw_nodes(run)
         _connect(nodes, run)
         drawing.dot.body += _rows_of_nodes()
-    return drawing.source
+    return str(drawing.source)
 
 
 def _draw_nodes(run: RunRecord) -> dict[str, Node]:
-    nodes = {}
+    nodes: dict[str, Node] = {}
     for title, ids in _ZONES.items():
         with Cluster(title, graph_attr={"fontsize": "20", "margin": "14", "bgcolor": "#f6f7fa", "style": "rounded,dashed"}):
             nodes |= {one: _store_node(store(one)) for one in ids}
             if title == "Pipeline host":
-                nodes |= {stage_node(stage): Node(_stage_label(stage, run), nodeid=stage_node(stage), **_STAGE) for stage in STAGES}
+                nodes |= {
+                    stage_node(stage): Node(_stage_label(stage, run), nodeid=stage_node(stage), **_STAGE) for stage in STAGES
+                }
                 decisions = [stage.decision for stage in STAGES if stage.decision]
                 nodes |= {one.id: Node(_wrap(one.question), nodeid=one.id, **_DECISION) for one in decisions}
                 nodes[STOPPED] = Node("Stopped", nodeid=STOPPED, **_END)
@@ -107,7 +117,7 @@ def stage_node(stage: Stage) -> str:
 
 
 def _store_node(one: Store) -> Node:
-    return _ICONS[one.kind](_wrap(one.title), nodeid=one.id, fontsize="20", width="1.5")
+    return _ICONS[one.kind](_wrap(one.title), nodeid=one.id, fontsize="20", width="1.6", margin="0")
 
 
 def _stage_label(stage: Stage, run: RunRecord) -> str:
@@ -133,7 +143,11 @@ def _wrap(text: str) -> str:
 def _connect(nodes: dict[str, Node], run: RunRecord) -> None:
     for stage, following in zip(STAGES, (*STAGES[1:], None), strict=True):
         for source in stage.reads:
-            nodes[source] >> Edge(label=_rows(run.rows.read) if source == "customers" else "", **_GOOD) >> nodes[stage_node(stage)]
+            (
+                nodes[source]
+                >> Edge(label=_rows(run.rows.read) if source == "customers" else "", **_GOOD)
+                >> nodes[stage_node(stage)]
+            )
         leaves = nodes[stage_node(stage)]
         if stage.decision:
             leaves >> Edge(**_GOOD) >> nodes[stage.decision.id]
@@ -178,7 +192,11 @@ def _failure_label(stage: Stage, run: RunRecord) -> str:
 def _volumes(run: RunRecord) -> dict[str, str]:
     """Return how many rows of the last run each store gave or took; nothing where no count is recorded."""
     volumes = {"customers": run.rows.read, "warehouse": run.rows.loaded, "quarantine": run.rows.quarantined}
-    return {name: f"{count:,} rows" for name, count in volumes.items()} | {"audit": "one row", "record": "one record", "log": "one file"}
+    return {name: f"{count:,} rows" for name, count in volumes.items()} | {
+        "audit": "one row",
+        "record": "one record",
+        "log": "one file",
+    }
 
 
 def _bottleneck(stage: StageRecord, timed: list[StageRecord]) -> dict[str, object]:

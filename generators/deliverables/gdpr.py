@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from etl.cli import command_names
+from etl.console import COMMANDS
 from etl.quarantine import FILE_NAME as QUARANTINE
 from etl.schema import COLUMNS, RETENTION_WORDS, Personal
 from etl.stages import STORES
@@ -77,7 +77,9 @@ def checklist(context: Context) -> Iterator[Check]:
 
 
 def _pages_hold_no_rows(context: Context) -> Check:
-    outcomes = [outcome for node, outcome in read_test_report(context.root / TEST_REPORT).items() if node.startswith(PRIVACY_TESTS)]
+    outcomes = [
+        outcome for node, outcome in read_test_report(context.root / TEST_REPORT).items() if node.startswith(PRIVACY_TESTS)
+    ]
     wanted, how = "Pages, logs and records hold no customer's values", f"{PRIVACY_TESTS} in the last test run"
     if not outcomes:
         return Check("Masking", wanted, "Not looked at: no test report lies in runs/", "unknown", how)
@@ -89,7 +91,13 @@ def _pages_hold_no_rows(context: Context) -> Check:
 def _minimisation(context: Context) -> Check:
     outside = {source for sources in context.run.enrichment.values() for source in sources} - {"reference", "unknown"}
     found = f"Lookups answered from: {', '.join(sorted(outside))}" if outside else "The embedded references alone were asked"
-    return Check("Minimisation", "No personal data leaves the organisation", found, "open" if outside else "closed", "lookups of the last run")
+    return Check(
+        "Minimisation",
+        "No personal data leaves the organisation",
+        found,
+        "open" if outside else "closed",
+        "lookups of the last run",
+    )
 
 
 def _transit(context: Context) -> Check:
@@ -101,8 +109,14 @@ def _transit(context: Context) -> Check:
 
 
 def _command(area: str, wanted: str, name: str) -> Check:
-    there = name in command_names()
-    return Check(area, wanted, f"python -m etl {name}" if there else "Not there yet", "closed" if there else "open", "commands of the pipeline")
+    there = name in COMMANDS
+    return Check(
+        area,
+        wanted,
+        f"python -m etl {name}" if there else "Not there yet",
+        "closed" if there else "open",
+        "commands of the pipeline",
+    )
 
 
 def _small_groups(context: Context) -> Check:
@@ -129,14 +143,24 @@ def _quarantine_rights(context: Context) -> Check:
     files = [context.settings.values.runs.path / run.run_id / QUARANTINE for run in context.runs]
     files = [path for path in files if path.exists()]
     if os.name == "nt" or not files:
-        return Check("Access", wanted, "Can't be seen from here" if files else "No row is in quarantine", "unknown" if files else "closed", "")
+        return Check(
+            "Access",
+            wanted,
+            "Can't be seen from here" if files else "No row is in quarantine",
+            "unknown" if files else "closed",
+            "",
+        )
     loose = [path.parent.name for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
     found = f"{len(files)} files, {len(loose)} of them readable by others"
     return Check("Access", wanted, found, "open" if loose else "closed", "permissions of the files in runs/")
 
 
 def _decisions(context: Context) -> Iterator[Check]:
-    named = {"organisation": "Responsible people are named", "privacy": "Purposes, basis and effects are decided", "law": "The law was looked at"}
+    named = {
+        "organisation": "Responsible people are named",
+        "privacy": "Purposes, basis and effects are decided",
+        "law": "The law was looked at",
+    }
     for file, wanted in named.items():
         facts = [fact for name, _, fact in context.facts.all() if name == file]
         undecided = sum(fact.status == "example" or fact.overdue(context.now.date()) for fact in facts)
@@ -163,12 +187,21 @@ RIGHTS = (
     ("Restriction", "Article 18", "No mark yet that keeps a person from being scored", "access.limit"),
     ("Portability", "Article 20", "No export yet", "access.limit"),
     ("Objection", "Article 21", "No mark yet that stops scoring and analysis", "access.limit"),
-    ("Safeguards for automated decisions", "Articles 22A to 22D", "Every score names its factors; a person must decide", "profiling.articles"),
+    (
+        "Safeguards for automated decisions",
+        "Articles 22A to 22D",
+        "Every score names its factors; a person must decide",
+        "profiling.articles",
+    ),
     ("Complaint", "Section 164A of the Data Protection Act 2018", "By the contact of the officer below", "complaint.limit"),
 )
 RISKS = (
     ("A wrong score harms a customer", "Factors are few, named and explained per customer; a person decides", "score"),
-    ("Scoring by place stands in for a protected characteristic", "Off unless the settings list regions; then needs its own justification", "score"),
+    (
+        "Scoring by place stands in for a protected characteristic",
+        "Off unless the settings list regions; then needs its own justification",
+        "score",
+    ),
     ("Quarantine leaks: it holds unverified raw rows", "Owner-only file, never published; deletion not yet executed", "validate"),
     ("A log or page shows a customer", "Only counts are recorded; a test looks for every sample customer", "record"),
     ("An erased person comes back with the next file", "Open: no suppression list yet", "extract"),

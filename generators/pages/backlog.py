@@ -10,7 +10,9 @@ FOLDER = "backlog"
 def write_backlog(context: Context, renderer: Renderer) -> None:
     """Write the list, the item pages, the evidence page and their navigation."""
     items = context.backlog.items
-    renderer.write("pages/backlog.md.j2", f"{FOLDER}/index.md", {"rows": [_row(item, context) for item in items], **_choices(context)})
+    renderer.write(
+        "pages/backlog.md.j2", f"{FOLDER}/index.md", {"rows": [_row(item, context) for item in items], **_choices(context)}
+    )
     for item in items:
         renderer.write("pages/item.md.j2", f"{FOLDER}/{page_slug(item.id)}.md", _item_values(item, context))
     renderer.write("pages/evidence.md.j2", f"{FOLDER}/evidence.md", {"items": items})
@@ -51,7 +53,7 @@ def _item_values(item: Item, context: Context) -> dict[str, object]:
     }
 
 
-def _by_theme(items: tuple[Item, ...]) -> dict[str, list[Item]]:
+def _by_theme(items: list[Item]) -> dict[str, list[Item]]:
     themes: dict[str, list[Item]] = {}
     for item in items:
         themes.setdefault(item.theme, []).append(item)

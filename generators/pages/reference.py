@@ -48,7 +48,9 @@ def _settings(context: Context) -> Iterator[dict[str, Any]]:
     effective = as_text(context.settings)
     for name, field in setting_names().items():
         extra = field.json_schema_extra or {}
-        unit = extra.get("unit") or next((m.json_schema_extra["unit"] for m in field.metadata if hasattr(m, "json_schema_extra")), "")
+        unit = extra.get("unit") or next(
+            (m.json_schema_extra["unit"] for m in field.metadata if hasattr(m, "json_schema_extra")), ""
+        )
         yield {
             "name": name,
             "type": _type_name(field.annotation),

@@ -11,7 +11,9 @@ FOLDER = "runs"
 def write_runs(context: Context, renderer: Renderer) -> None:
     """Write the list, the pages and their navigation."""
     newest = context.runs[-context.settings.values.runs.published :][::-1]
-    renderer.write("pages/runs.md.j2", f"{FOLDER}/index.md", {"runs": context.runs[::-1], "paged": {one.run_id for one in newest}})
+    renderer.write(
+        "pages/runs.md.j2", f"{FOLDER}/index.md", {"runs": context.runs[::-1], "paged": {one.run_id for one in newest}}
+    )
     for one in newest:
         renderer.write("pages/run.md.j2", f"{FOLDER}/{one.run_id}.md", {"one": one, "broken": _broken(one), "rules": _RULES})
     renderer.write("pages/runs_nav.md.j2", f"{FOLDER}/SUMMARY.md", {"runs": newest})

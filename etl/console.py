@@ -1,0 +1,41 @@
+"""The console: what command lines have in common. Importing it pulls in no part of the pipeline."""
+
+import argparse
+import sys
+from typing import TextIO
+
+from etl import config
+from etl.errors import ConfigError
+
+COMMANDS = {
+    "run": "run the pipeline once and write its record",
+    "config": "show every setting with its value and origin",
+    "runs": "list the runs, oldest first",
+    "quarantine": "count a run's rejected rows by rule and name their lines",
+}
+"""The commands of `python -m etl`, with what each does."""
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose settings; `load_settings` reads them."""
+    parser.add_argument("--environment", default="default", help="settings of config/ENVIRONMENT.toml (default: default)")
+    parser.add_argument("--input", metavar="FILE", help="the customer file; short for --set input.path=FILE")
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="any setting by its dotted name")
+
+
+def say(text: str, to: TextIO | None = None) -> None:
+    """Write a line for a person, to standard output unless told otherwise."""
+    (to or sys.stdout).write(text + "\n")
+
+
+def load_settings(options: argparse.Namespace) -> config.LoadedSettings:
+    """Return the settings that the options choose; raises ConfigError."""
+    overrides = {}
+    for assignment in options.set:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment}: no value. Write it as NAME=VALUE.")
+        overrides[name.strip()] = value
+    if options.input:
+        overrides["input.path"] = options.input
+    return config.load(options.environment, overrides)
