@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from etl.errors import ConfigError
@@ -81,6 +81,12 @@ class Range(_Section):
 
     target: Percent
     minimum: Percent
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.minimum > self.target:
+            raise ValueError(f"minimum {self.minimum:g} is above target {self.target:g}")
+        return self
 
 
 class QualitySettings(_Section):

@@ -2,8 +2,6 @@
 
 import platform
 import secrets
-import shutil
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -43,6 +41,7 @@ from etl.record import (
     write_record,
 )
 from etl.references import load_references
+from etl.repository import code_version
 from etl.stages import STAGES
 from etl.transform import Knowledge, Tally, Transformed, transform
 from etl.warehouse import AuditRow, DuckDBWarehouse, Health, UpsertCounts, open_warehouse
@@ -247,6 +246,7 @@ def _where(error: BaseException) -> str:
 
 def _conclude(state: _Run) -> RunRecord:
     ended = datetime.now(UTC)
+    commit, dirty = code_version(Path(__file__).parent)
     quality = _quality(state, ended) if state.error is None else None
     exit_code, outcome = _judge(state, quality)
     fault = _fault(state.error) if state.error else None
@@ -264,7 +264,7 @@ def _conclude(state: _Run) -> RunRecord:
         outcome=outcome, exit_code=exit_code, warnings=tuple(state.warnings), fault=fault,
         started_at=state.started, ended_at=ended, seconds=(ended - state.started).total_seconds(),
         cpu_seconds=round(_cpu_seconds() - state.cpu_before, 3), peak_mb=max(flow.peak_mb for flow in state.flows.values()),
-        versions=_versions(), code=_code(),
+        versions=_versions(), code=Code(commit=commit, dirty=dirty),
         host=Host(system=platform.system(), cpus=psutil.cpu_count() or 0, memory_mb=psutil.virtual_memory().total // MB),
         settings={name: SettingValue(**entry) for name, entry in as_text(state.loaded).items()},
         input=InputRecord(**asdict(state.facts)) if state.facts else None,
@@ -329,19 +329,3 @@ def _warehouse_record(state: _Run) -> WarehouseRecord | None:
     return WarehouseRecord(
         server=state.after.server, rows_before=state.before.rows, rows_after=state.after.rows, audit_rows=state.after.audit_rows
     )
-
-
-def _code() -> Code:
-    """Return the commit that runs, or nothing when this is no checkout or git is not there."""
-    git = shutil.which("git")
-    if git is None:
-        return Code(commit=None, dirty=None)
-    commit = _git(git, "rev-parse", "HEAD")
-    return Code(commit=commit, dirty=bool(_git(git, "status", "--porcelain")) if commit else None)
-
-
-def _git(git: str, *arguments: str) -> str | None:
-    done = subprocess.run(
-        [git, *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, encoding="utf-8", check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -94,17 +94,28 @@ def judge_run(proof: RunProof, exhibits: Exhibits) -> ProofVerdict:
 
 def judge_test(proof: TestProof, exhibits: Exhibits) -> ProofVerdict:
     """The test (or every test whose id starts so) passed in the last test run."""
+    what = in_words(proof.node)
     found = [
         outcome
         for node, outcome in exhibits.tests.items()
-        if node == proof.node or node.startswith((proof.node + "[", proof.node + "::"))
+        if node == proof.node or node.startswith((f"{proof.node}[", f"{proof.node}::"))
     ]
     if not found:
-        return ProofVerdict("test", proof.what, "missing", "not in the last test report; run nox -s tests, then nox -s run")
+        return ProofVerdict("test", what, "missing", "not in the last test report; run nox -s tests, then nox -s run")
     failed = sum(outcome != "passed" for outcome in found)
     if failed:
-        return ProofVerdict("test", proof.what, "failing", f"{failed} of {len(found)} did not pass in the last test run")
-    return ProofVerdict("test", proof.what, "proved", f"{len(found)} passed in the last test run")
+        return ProofVerdict("test", what, "failing", f"{failed} of {len(found)} did not pass in the last test run")
+    return ProofVerdict("test", what, "proved", f"{len(found)} passed in the last test run")
+
+
+def in_words(node: str) -> str:
+    """Return a test's id as people read it: `tests/test_rules.py::test_a_fault_is_found` is `rules: a fault is found`."""
+    file, *names = node.split("::")
+    spoken = [
+        re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower().removeprefix("test_").removeprefix("test ")
+        for name in names
+    ]
+    return ": ".join([Path(file).stem.removeprefix("test_"), *spoken]).replace("_", " ")
 
 
 def judge_file(proof: FileProof, exhibits: Exhibits) -> ProofVerdict:

@@ -6,7 +6,7 @@ import pytest
 
 from generators.backlog import Criterion
 from generators.context import Context
-from generators.evidence import Exhibits, anchor, judge, judge_all, read_test_report, section_body
+from generators.evidence import Exhibits, anchor, in_words, judge, judge_all, read_test_report, section_body
 from generators.judging import STATES, Verdict, worst
 from tests.pages import render_all
 from tests.records import make_context, make_record
@@ -113,6 +113,10 @@ def test_the_same_expression_turns_when_the_run_does() -> None:
 )
 def test_a_test_is_judged_by_the_last_report(tests: dict[str, str], state: str) -> None:
     assert verdict({"kind": "test", "node": "tests/test_a.py::test_b"}, tests=tests).state == state
+
+
+def test_a_test_is_named_in_words() -> None:
+    assert in_words("tests/test_data_flow.py::TestARun::test_each_row_is_found") == "data flow: a run: each row is found"
 
 
 @pytest.mark.parametrize(("path", "state"), [("backlog.yaml", "proved"), ("no-such-file", "missing"), ("docs", "missing")])

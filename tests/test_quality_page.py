@@ -62,13 +62,13 @@ def test_both_sides_of_each_threshold(bad: int, outcome: str, project: Path) -> 
     assert run(config.load(overrides=ranges), quiet=True).outcome == outcome
 
 
-@pytest.mark.parametrize(("minimum", "outcome"), [("99.9", "warnings"), ("90", "success")])
+@pytest.mark.parametrize(("minimum", "outcome"), [("100", "warnings"), ("90", "success")])
 def test_a_dimension_below_its_minimum_is_a_warning(minimum: str, outcome: str, project: Path) -> None:
     write_customers(
         project / "data/customers.csv", [customer(number, email="x" if number == 1 else "a@b.example") for number in range(1, 31)]
     )
     low = {f"quality.{name}.minimum": "0" for name in ("completeness", "uniqueness", "consistency", "timeliness", "accuracy")}
-    record = run(config.load(overrides={**low, "quality.validity.minimum": minimum}), quiet=True)
+    record = run(config.load(overrides={**low, "quality.validity.target": "100", "quality.validity.minimum": minimum}), quiet=True)
     assert record.outcome == outcome
 
 

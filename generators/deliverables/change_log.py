@@ -1,12 +1,11 @@
 """The change log: what changed, how a change is made and approved, and how the notebook compares with what it became."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from etl import __version__
+from etl.repository import ask_git
 from generators.changes import CHANGELOG, FOLDER, KINDS, TEMPLATE, Fragment, read_changelog, read_fragments, read_owners
 from generators.code_facts import LABELS, notebook_facts, package_facts
 from generators.context import Context
@@ -51,7 +50,7 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
 
 def _advice(context: Context) -> list[tuple[str, str]]:
     """Return each piece of advice with what this repository shows of it."""
-    tracked = _git(context.root, "ls-files", "-z")
+    tracked = ask_git(context.root, "ls-files", "-z")
     files = [context.root / name for name in tracked.split("\0") if name] if tracked else []
     return [
         (
@@ -92,18 +91,10 @@ def _generated(files: list[Path], root: Path) -> str:
 
 
 def _tags(root: Path) -> str:
-    tags = _git(root, "tag", "--list", "v*")
+    tags = ask_git(root, "tag", "--list", "v*")
     if tags is None:
         return "Can't be seen from here"
     return f"Tags: {', '.join(tags.split())}" if tags.split() else f"No release yet; the version is {__version__}"
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    git = shutil.which("git")
-    if git is None:
-        return None
-    done = subprocess.run([git, *arguments], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False)
-    return done.stdout if done.returncode == 0 else None
 
 
 DELIVERABLE = Deliverable(

@@ -28,6 +28,7 @@ def write_reference(context: Context, renderer: Renderer) -> None:
         {"columns": COLUMNS, "table": TABLE, "audit_table": AUDIT_TABLE, "audit": AUDIT_COLUMNS, "retention": RETENTION_WORDS},
     )
     renderer.write("pages/exit_codes.md.j2", f"{FOLDER}/exit-codes.md", {"codes": exit_codes()})
+    renderer.write("pages/schemas.md.j2", f"{FOLDER}/schemas.md", {"draft": "2020-12"})
     renderer.write("pages/reference_nav.md.j2", f"{FOLDER}/SUMMARY.md", {})
     _write_schemas(renderer.out / "data")
 
