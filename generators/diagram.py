@@ -30,14 +30,15 @@ class Drawing(diagrams.Diagram):  # type: ignore[misc]
         return str(self.dot.source)
 
 
-def draw(source: str, form: str) -> bytes:
-    """Lay out and draw a source as `svg`, `png` or `pdf`; raises DiagramError when nothing here can."""
+def draw(source: str, *forms: str) -> list[bytes]:
+    """Lay out a source once and draw it in each form (`svg`, `png`, `pdf`); raises DiagramError when nothing here can."""
     try:
         import pygraphviz
     except ImportError:
-        return _draw_with_program(source, form)
-    drawn = pygraphviz.AGraph(string=source).draw(format=form, prog="dot")
-    return bytes(drawn)
+        return [_draw_with_program(source, form) for form in forms]
+    graph = pygraphviz.AGraph(string=source)
+    graph.layout(prog="dot")
+    return [bytes(graph.draw(format=form)) for form in forms]
 
 
 def _draw_with_program(source: str, form: str) -> bytes:
@@ -49,10 +50,10 @@ def _draw_with_program(source: str, form: str) -> bytes:
 
 def write_pictures(source: str, folder: Path, name: str, title: str, description: str) -> None:
     """Write `name`.svg and `name`.png; the SVG holds its icons and carries title and description for those who can't see it."""
-    svg = center_labels(embed_images(draw(source, "svg").decode("utf-8")))
-    svg = with_alternative(svg, title, description)
+    drawn, picture = draw(source, "svg", "png")
+    svg = with_alternative(center_labels(embed_images(drawn.decode("utf-8"))), title, description)
     (folder / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
-    (folder / f"{name}.png").write_bytes(draw(source, "png"))
+    (folder / f"{name}.png").write_bytes(picture)
 
 
 def embed_images(svg: str) -> str:

@@ -8,14 +8,9 @@ import subprocess
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import duckdb
-import nbformat
-import pandas as pd
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 from generators.sample_names import NOTEBOOK_CUSTOMERS, NOTEBOOK_UPSERT
 
@@ -63,6 +58,8 @@ def _publish(path: Path, target: Path, cache: Path, inputs: Sequence[Path], pers
     cached = cache / f"{path.stem}-{_fingerprint(path, inputs, personal)}.ipynb"
     executed = not cached.exists()
     if executed:
+        import nbformat  # only here and below: a build that executes nothing need not load it
+
         text = nbformat.writes(mask(_execute(path), personal))  # type: ignore[no-untyped-call]
         for old in cache.glob(f"{path.stem}-*.ipynb"):
             old.unlink(missing_ok=True)
@@ -82,11 +79,15 @@ def _fingerprint(path: Path, inputs: Sequence[Path], personal: Collection[str]) 
     for file in (path, Path(__file__), *inputs):
         digest.update(file.name.encode("utf-8") + b"\0" + file.read_bytes() + b"\0")
     digest.update(repr(sorted(personal)).encode("utf-8"))
-    digest.update(f"{platform.python_version()} {pd.__version__} {duckdb.__version__}".encode())
+    digest.update(" ".join([platform.python_version(), *map(version, ("pandas", "duckdb"))]).encode())
     return digest.hexdigest()[:16]
 
 
 def _execute(path: Path) -> Any:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook, timeout=300, kernel_name="python3", record_timing=False, resources={"metadata": {"path": "."}}

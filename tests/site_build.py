@@ -26,7 +26,7 @@ def copy_project(target: Path) -> Path:
 
 def command(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m ...` in the project, with no setting from outside."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HANDOVER_", "COV_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HANDOVER_", "COV_", "PYTHONDONT"))}
     environment |= {"PYTHONUTF8": "1", "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true", "PYTHONPATH": str(project),
                     "JUPYTER_PLATFORM_DIRS": "1", "IPYTHONDIR": str(project / ".ipython")}  # fmt: skip
     return subprocess.run(

@@ -51,7 +51,9 @@ def test_all_faults_are_told_at_once_with_origin_and_nearest_name(tmp_path: Path
 
 def test_a_range_upside_down_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="minimum 99 is above target 98"):
-        config.load(overrides={"quality.validity.target": "98", "quality.validity.minimum": "99"}, folder=write_config(tmp_path, ""))
+        config.load(
+            overrides={"quality.validity.target": "98", "quality.validity.minimum": "99"}, folder=write_config(tmp_path, "")
+        )
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,9 @@ SOURCE = 'digraph { a [label="A & B"]; a -> b [style=dashed] }'
 
 def test_it_draws_without_a_dot_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert diagram.draw(SOURCE, "svg").startswith(b"<?xml")
-    assert diagram.draw(SOURCE, "png").startswith(b"\x89PNG")
+    svg, png = diagram.draw(SOURCE, "svg", "png")
+    assert svg.startswith(b"<?xml")
+    assert png.startswith(b"\x89PNG")
 
 
 def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +27,7 @@ def test_without_either_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_svg_is_one_file_with_a_title_and_a_description(tmp_path: Path) -> None:
     icon = tmp_path / "icon.png"
-    icon.write_bytes(diagram.draw("digraph { x }", "png"))
+    icon.write_bytes(diagram.draw("digraph { x }", "png")[0])
     source = f'digraph {{ a [image="{icon.as_posix()}", label="", shape=none] }}'
     diagram.write_pictures(source, tmp_path, "out", "The title", "What it shows & means")
     text = (tmp_path / "out.svg").read_text(encoding="utf-8")

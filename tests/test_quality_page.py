@@ -68,7 +68,9 @@ def test_a_dimension_below_its_minimum_is_a_warning(minimum: str, outcome: str, 
         project / "data/customers.csv", [customer(number, email="x" if number == 1 else "a@b.example") for number in range(1, 31)]
     )
     low = {f"quality.{name}.minimum": "0" for name in ("completeness", "uniqueness", "consistency", "timeliness", "accuracy")}
-    record = run(config.load(overrides={**low, "quality.validity.target": "100", "quality.validity.minimum": minimum}), quiet=True)
+    record = run(
+        config.load(overrides={**low, "quality.validity.target": "100", "quality.validity.minimum": minimum}), quiet=True
+    )
     assert record.outcome == outcome
 
 
