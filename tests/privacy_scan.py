@@ -14,6 +14,8 @@ from etl.transform import STAND_INS
 SCANNED = {".html", ".json", ".jsonl", ".js", ".css", ".xml", ".svg", ".md", ".txt", ".csv", ".ipynb", ".log", ".gz", ".map"}
 PERSONAL = ("first_name", "last_name", "email", "phone", "postcode", "company")
 SHORTEST = 4
+_POSTCODE = re.compile(r"[a-z]{1,2}\d[a-z\d]? \d[a-z]{2}")
+_SURROGATES = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
 _PART = re.compile(r"[^\W_]+")
 
 
@@ -24,7 +26,8 @@ def personal_values(path: Path) -> set[str]:
     rows = csv.DictReader(lines, restkey="rest")
     assert rows.fieldnames is not None
     assert set(rows.fieldnames) == set(INPUT_COLUMNS)
-    return {form for row in rows for name in PERSONAL for form in _forms(row[name] or "")}
+    found = {form for row in rows for name in PERSONAL for form in _forms(row[name] or "")}
+    return found | {value.replace(" ", "") for value in found if _POSTCODE.fullmatch(value)}
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -60,4 +63,6 @@ def _text(path: Path) -> str:
     text = raw.decode("utf-8", "replace")
     if "\\u" in text:
         text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
-    return unicodedata.normalize("NFC", html.unescape(text)).lower()
+        text = _SURROGATES.sub(lambda pair: pair[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le"), text)
+    text = html.unescape(html.unescape(text)).replace("\u00a0", " ")  # twice: feeds and search indexes hold HTML as text
+    return unicodedata.normalize("NFC", text).lower()

@@ -46,7 +46,8 @@ def test_the_scan_would_find_them(built: Path, values: set[str]) -> None:
 
 
 @pytest.mark.parametrize("planted", ["Trelissick", "MORWYNNA", "sw1a 1aa", "gavrilo.pennystreet@inkmail.example", "020 7946 0101",
-                                     "O&#x27;Rianna", "Zo\\u00eblle"])  # fmt: skip
+                                     "O&#x27;Rianna", "Zo\\u00eblle", "Trelissick's", "SW1A1AA", "020&nbsp;7946&nbsp;0101",
+                                     "&amp;#x54;relissick", "\\ud842\\udfb7\\u7530\\u592a\\u90ce"])  # fmt: skip
 def test_a_planted_customer_is_found_however_it_is_written(values: set[str], tmp_path: Path, planted: str) -> None:
     (tmp_path / "page.html").write_text(f"<td title='x'>{planted}</td>", encoding="utf-8")
     assert find_leaks(tmp_path, values)
