@@ -68,13 +68,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types (strict), import directions and the backlog."""
+    """Check style, types (strict), import directions, the backlog and the fragments of changes."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports")
     session.run("python", "-m", "generators.backlog", "check")
+    session.run("python", "-m", "generators.changes")
 
 
 @nox.session

@@ -92,12 +92,12 @@ class Range(_Section):
 class QualitySettings(_Section):
     """When data is good enough. The defaults are proposals that the data's owner decides."""
 
-    rejects_warn: Share = Field(0.05, description="Share of rejected rows from which a run ends with a warning")
+    rejects_warn: Share = Field(0.05, description="Share of rejected rows above which a run ends with a warning")
     rejects_stop: Share = Field(0.10, description="Share of rejected rows above which loading stops")
     completeness: Range = Field(Range(target=99.5, minimum=98), description="Range of the completeness score")
     validity: Range = Field(Range(target=99, minimum=97), description="Range of the validity score")
     uniqueness: Range = Field(Range(target=100, minimum=99.5), description="Range of the uniqueness score")
-    consistency: Range = Field(Range(target=99, minimum=97), description="Range of the consistency score")
+    consistency: Range = Field(Range(target=98, minimum=95), description="Range of the consistency score")
     timeliness: Range = Field(Range(target=100, minimum=50), description="Range of the timeliness score")
     accuracy: Range = Field(Range(target=95, minimum=85), description="Range of the accuracy score")
 

@@ -1,5 +1,6 @@
 """The repository: what git says of the code, or nothing where there is no git or no checkout."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,11 @@ def ask_git(folder: Path, *arguments: str) -> str | None:
     git = shutil.which("git")
     if git is None:
         return None
-    done = subprocess.run([git, *arguments], cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
+    # Within a hook, git's own variables would point at another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(
+        [git, *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     return done.stdout if done.returncode == 0 else None
 
 

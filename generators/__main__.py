@@ -9,12 +9,13 @@ from etl.console import add_settings_options, load_settings, say
 from etl.errors import ConfigError
 from generators.backlog import BacklogError
 from generators.build import BuildResult, build
+from generators.changes import ChangesError
 from generators.context import NoRunError
 from generators.facts import FactsError
 from generators.figures import FigureError, resolve
 from generators.notebooks import NotebookError
 
-EXPECTED = (ConfigError, NoRunError, BacklogError, FactsError, FigureError, NotebookError)
+EXPECTED = (ConfigError, NoRunError, BacklogError, ChangesError, FactsError, FigureError, NotebookError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
