@@ -10,7 +10,8 @@ HEALTH = {
     "failed": ("bad", "Needs help", "The last run failed."),
     "interrupted": ("fair", "Not finished", "The last run was stopped by hand."),
 }
-_LOOK = {"green": "good", "amber": "fair", "red": "bad", "not measured": "unknown"}
+_LOOK = {"red": "bad", "amber": "fair", "green": "good"}
+"""How the quality card looks: its worst dimension decides, not the average."""
 
 
 def write_home(context: Context, renderer: Renderer) -> None:
@@ -24,7 +25,10 @@ def write_home(context: Context, renderer: Renderer) -> None:
         {
             "health": HEALTH[context.run.outcome],
             "worst": worst,
-            "quality_look": _LOOK[worst.state] if worst else "unknown",
+            "below": [part.dimension for part in measured if part.state != "green"],
+            "quality_look": next(
+                (look for state, look in _LOOK.items() if any(part.state == state for part in measured)), "unknown"
+            ),
             "deliverables": all_deliverables(),
             "runbook": "generated/deliverables/runbook.md",
         },
