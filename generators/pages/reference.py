@@ -56,7 +56,6 @@ def _settings(context: Context) -> Iterator[dict[str, Any]]:
             "name": name,
             "type": _type_name(field.annotation),
             "unit": unit,
-            "variable": f"HANDOVER_{name.replace('.', '__').upper()}",
             "description": field.description,
             **effective[name],
         }
@@ -67,7 +66,9 @@ def _type_name(annotation: Any) -> str:
         return {"str": "text", "int": "whole number", "float": "number", "Path": "path"}.get(annotation.__name__, "range")
     if get_origin(annotation) is tuple:
         return "list"
-    return "one of: " + ", ".join({"\t": "tab"}.get(choice, choice) for choice in get_args(annotation))
+    return "one of: " + ", ".join(
+        {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(choice, choice) for choice in get_args(annotation)
+    )
 
 
 def _write_schemas(folder: Path) -> None:
