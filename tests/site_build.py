@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
-
+ROOT = Path(__file__).parent.parent
 COPIED = ("config", "data", "docs", "facts", "templates", "etl", "generators", "changes", "backlog.yaml", "mkdocs.yml",
           "CHANGELOG.md", "CODEOWNERS", "pyproject.toml")  # fmt: skip
 
