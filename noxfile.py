@@ -35,16 +35,14 @@ def install(session: nox.Session, *groups: str) -> None:
 def run(session: nox.Session) -> None:
     """Run the pipeline, write all pages from its record and build the site. `-- --input my.csv --environment production`"""
     install(session)
-    failure = None
-    told: list[object] = []
+    told, failed = "", False
     try:
-        told.append(session.run("python", "-m", "etl", "run", *session.posargs, success_codes=[0, 10], silent=True, stderr=None))
-    except nox.command.CommandFailed as error:  # a failed run is documented too, then reported
-        failure = error
-    told.append(session.run("python", "-m", "generators", *session.posargs, silent=True, stderr=None))
+        told = str(session.run("python", "-m", "handover", *session.posargs, success_codes=[0, 10], silent=True, stderr=None))
+    except nox.command.CommandFailed:  # a failed run is documented too, then reported
+        failed = True
     session.run("python", "-m", "mkdocs", "build", "--strict", "--quiet")
-    sys.stdout.write("\n" + "".join(str(text) for text in told) + f"  site     {SITE.resolve().as_uri()}\n\n")
-    if failure:
+    sys.stdout.write(f"\n{told}  site     {SITE.resolve().as_uri()}\n\n")
+    if failed:
         session.error("the pipeline run failed; the site tells why and what to do")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from etl.stages import STAGES
@@ -28,6 +28,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            bytecode_cache=FileSystemBytecodeCache(str(_folder(context.root / ".cache/templates"))),
         )
         self._environment.filters |= {"plain": plain, "cell": cell, "utc": utc, "seconds": seconds, "slug": page_slug}
         self._environment.globals |= {
@@ -47,6 +48,11 @@ class Renderer:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
         return text
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def declared(fact: Fact, now: datetime) -> Markup:

@@ -42,10 +42,10 @@ def main() -> int:
     """Print both times and their ratio; return 1 when it is beyond the limit."""
     with tempfile.TemporaryDirectory() as folder:
         project = copy_project(Path(folder) / "project")
-        run, write, build = ["etl", "run", "--quiet"], ["generators"], ["mkdocs", "build", "--strict", "--quiet"]
-        timed(project, run, write, build)
+        job, build = ["handover", "--quiet"], ["mkdocs", "build", "--strict", "--quiet"]
+        timed(project, job, build)
         apart = statistics.median(notebook_seconds(project) for _ in range(3))
-        pairs = [(timed(project, run, write, build) - apart, timed(project, build)) for _ in range(ROUNDS)]
+        pairs = [(timed(project, job, build) - apart, timed(project, build)) for _ in range(ROUNDS)]
         ratio = statistics.median(whole / alone for whole, alone in pairs)
         figures = {
             "whole run, notebooks apart": round(statistics.median(whole for whole, _ in pairs), 2),
