@@ -88,7 +88,7 @@ def describe(run: RunRecord) -> str:
 
 def describe_diagram(run: RunRecord) -> str:
     """Return the diagram's source: every declared stage, store, decision and failure path, with the figures of the run."""
-    attributes = {"nodesep": "0.18", "ranksep": "0.5", "pad": "0.15", "splines": "spline", "newrank": "true"}
+    attributes = {"nodesep": "0.18", "ranksep": "0.5", "pad": "0.15", "splines": "spline", "newrank": "true", "dpi": "72"}
     with Drawing("", direction="TB", graph_attr=attributes) as drawing:
         nodes = _draw_nodes(run)
         _connect(nodes, run)
