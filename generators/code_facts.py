@@ -4,14 +4,15 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 _PLACE = re.compile(r"SERVER=|DATABASE=|localhost|^[A-Za-z]:\\|^/(?:home|Users|tmp)/", re.IGNORECASE)
 _DROP = re.compile(r"\bDROP\s+(?:TABLE|DATABASE)\b", re.IGNORECASE)
 _STATEMENT = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _PERSON = {"first_name", "last_name", "email"}
+_ANY_ERROR = {"Exception", "BaseException"}
+_MAGIC = re.compile(r"^\s*(?:%%?[A-Za-z]|!|\?).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class CodeFacts:
     swallowed: int
     row_statements: int
     people: int
+    checks: int
     sha256: str
 
 
@@ -37,22 +39,31 @@ LABELS = {
     "prints": "Calls of print",
     "places": "Servers and paths in the code",
     "drops": "Statements that drop a table",
-    "swallowed": "Bare excepts: errors of any kind are swallowed",
+    "swallowed": "Handlers that swallow errors of any kind",
     "row_statements": "SQL statements inside a loop over rows",
     "people": "People in the code as literals",
+    "checks": "Assertions and tests of it",
 }
 assert set(LABELS) == {field.name for field in fields(CodeFacts)} - {"sha256"}
 
 
 def notebook_facts(path: Path) -> CodeFacts:
-    """Count in the code cells of a notebook; its magics and outputs are not looked at."""
+    """Count in the code cells of a notebook; its magics and outputs are not looked at. Raises SyntaxError or ValueError."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return _count(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"])
+    return _count([_without_magics("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"])
 
 
-def package_facts(folder: Path) -> CodeFacts:
-    """Count in all Python files of a folder."""
-    return _count([path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))])
+def package_facts(folder: Path, tests: Path | None = None) -> CodeFacts:
+    """Count in all Python files of a folder; as its tests, those of modules in `tests` that import it.
+
+    `tests` is the folder of that name beside, unless another one is named. Raises SyntaxError.
+    """
+    facts = _count([path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py"))])
+    return replace(facts, checks=facts.checks + _count_tests(tests or folder.parent / "tests", folder.name))
+
+
+def _without_magics(source: str) -> str:
+    return "" if source.lstrip().startswith("%%") else _MAGIC.sub("", source)
 
 
 def _count(sources: list[str]) -> CodeFacts:
@@ -67,21 +78,48 @@ def _count(sources: list[str]) -> CodeFacts:
         prints=sum(isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print" for node in nodes),
         places=sum(bool(_PLACE.search(text)) for text in texts),
         drops=sum(bool(_DROP.search(text)) for text in texts),
-        swallowed=sum(isinstance(node, ast.ExceptHandler) and node.type is None for node in nodes),
-        row_statements=sum(1 for tree in trees for _ in _statements_in_loops(tree)),
+        swallowed=sum(isinstance(node, ast.ExceptHandler) and _swallows(node) for node in nodes),
+        row_statements=sum(len(_statements_in_loops(tree)) for tree in trees),
         people=sum(_is_person(node) for node in nodes),
+        checks=sum(isinstance(node, ast.Assert) for node in nodes),
         sha256=hashlib.sha256("\0".join(sources).encode("utf-8")).hexdigest(),
     )
 
 
-def _statements_in_loops(tree: ast.AST) -> Iterator[ast.Constant]:
-    """Yield SQL texts that stand in the body of a loop which runs over rows, not over a list written out there."""
-    for loop in (
-        node for node in ast.walk(tree) if isinstance(node, ast.For) and not isinstance(node.iter, ast.List | ast.Tuple)
-    ):
-        for node in (inner for part in loop.body for inner in ast.walk(part)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value):
-                yield node
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    """Tell whether any error ends here: it is neither raised again nor looked at."""
+    kinds = [] if handler.type is None else [getattr(node, "id", "") for node in ast.walk(handler.type)]
+    if handler.type is not None and not _ANY_ERROR & set(kinds):
+        return False
+    inside = [node for statement in handler.body for node in ast.walk(statement)]
+    used = any(isinstance(node, ast.Name) and node.id == handler.name for node in inside)
+    return not used and not any(isinstance(node, ast.Raise) for node in inside)
+
+
+def _statements_in_loops(tree: ast.AST) -> set[ast.Constant]:
+    """Return SQL texts that stand in the body of a loop which runs over rows, not over a list written out there."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
+    over_rows = [loop for loop in loops if not isinstance(getattr(loop, "iter", None), ast.List | ast.Tuple)]
+    inside = {node for loop in over_rows for part in loop.body for node in ast.walk(part)}
+    return {
+        node for node in inside if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.match(node.value)
+    }
+
+
+def _count_tests(folder: Path, package: str) -> int:
+    """Count the test functions of the modules that import a package."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
+    return sum(_is_test(node) for tree in trees if package in _imported(tree) for node in ast.walk(tree))
+
+
+def _is_test(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return {module.partition(".")[0] for module in modules}
 
 
 def _is_person(node: ast.AST) -> bool:
