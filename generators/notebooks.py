@@ -158,6 +158,7 @@ def _execute(path: Path, desk: _Desk) -> Any:
             km=_kernel(Path(folder)),
             timeout=TIMEOUT,
             record_timing=False,
+            coalesce_streams=True,  # else a value could stand half in one output and half in the next
             resources={"metadata": {"path": str(desk.root)}},
             on_cell_execute=lambda cell, cell_index: reached.append(cell_index + 1),  # noqa: ARG005 - called by name
         )

@@ -129,9 +129,8 @@ def test_two_processes_at_once_leave_one_whole_copy(tmp_path: Path) -> None:
 
 def test_a_cell_that_fails_is_named_and_nothing_is_published(tmp_path: Path) -> None:
     write_notebook(tmp_path / "in", "x = 1", "raise ValueError('Wrenna')")
-    with pytest.raises(NotebookError, match=r"n\.ipynb, cell 3: ValueError\. Open the notebook, run it") as caught:
+    with pytest.raises(NotebookError, match=r"^n\.ipynb, cell 3: ValueError\. Open the notebook, run it[\w ,]*\.$"):
         publish(tmp_path)
-    assert "Wrenna" not in str(caught.value)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -146,16 +145,16 @@ def test_a_failure_leaves_the_copy_that_was_published_before(tmp_path: Path) -> 
     assert (tmp_path / "out/n.ipynb").read_bytes() == before
 
 
-def test_a_cell_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notebooks, "TIMEOUT", 1)
-    write_notebook(tmp_path / "in", "import threading\nthreading.Event().wait()")
-    with pytest.raises(NotebookError, match=r"n\.ipynb, cell 2: not done after 1 s\."):
-        publish(tmp_path)
+HANGS, DIES = "import threading\nthreading.Event().wait()", "import os\nos._exit(1)"
 
 
-def test_a_kernel_that_dies_is_told_with_the_cell(tmp_path: Path) -> None:
-    write_notebook(tmp_path / "in", "x = 1", "import os\nos._exit(1)")
-    with pytest.raises(NotebookError, match=r"n\.ipynb, cell 3: the kernel stopped"):
+@pytest.mark.parametrize(("cell", "limit", "told"), [(HANGS, 1, "not done after 1 s"), (DIES, 300, "the kernel stopped")])
+def test_a_cell_that_hangs_or_dies_is_named(
+    cell: str, limit: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebooks, "TIMEOUT", limit)
+    write_notebook(tmp_path / "in", cell)
+    with pytest.raises(NotebookError, match=rf"n\.ipynb, cell 2: {told}"):
         publish(tmp_path)
 
 
@@ -209,6 +208,15 @@ def test_personal_values_and_this_machines_paths_are_masked_everywhere(tmp_path:
     assert "wrenna" not in text.lower()
     assert str(tmp_path) not in text
     assert "Published with 4 values masked" in text
+
+
+def test_a_value_that_is_printed_in_parts_is_masked_and_the_output_is_one(tmp_path: Path) -> None:
+    parts = "import sys\nfor name in 'Wrenna', 'Wrenna':\n    for letter in name:\n        print(letter, end='', flush=True)"
+    write_notebook(tmp_path / "in", f"{parts}\n    print(' warned', file=sys.stderr, flush=True)")
+    publish(tmp_path)
+    cell = json.loads((tmp_path / "out/n.ipynb").read_text(encoding="utf-8"))["cells"][1]
+    told = sorted((output["name"], "".join(output["text"])) for output in cell["outputs"])
+    assert told == [("stderr", " warned\n warned\n"), ("stdout", "******")]
 
 
 def test_a_traceback_that_is_meant_tells_neither_person_nor_place(tmp_path: Path) -> None:
@@ -310,9 +318,9 @@ def test_a_path_tells_no_user(told: str, expected: str) -> None:
 
 def test_a_path_of_this_machine_is_shortened_and_a_longer_name_is_not(tmp_path: Path) -> None:
     place = str(tmp_path.resolve())
-    notebook = mask(notebook_of(markdown(f"{place}/runs {place}-other/runs")), (), tmp_path)
-    assert notebook.cells[0].source.startswith("./runs ")
-    assert notebook.cells[0].source.endswith(f"/{tmp_path.name}-other/runs")
+    shown = mask(notebook_of(markdown(f"{place}/runs {place}-other/runs")), (), tmp_path).cells[0].source
+    assert shown.startswith("./runs ")
+    assert shown.endswith(f"/{tmp_path.name}-other/runs")
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
@@ -356,7 +364,6 @@ def test_the_notebook_before_runs_and_finds_the_risks_it_always_found(tmp_path: 
     personal = {value.lower() for value in notebook_personal_values()}
     assert find_leaks(tmp_path / "in", personal)
     assert find_leaks(tmp_path / "out", personal) == find_leaks(tmp_path / "cache", personal) == []
-    assert not [value for value in personal if value in text.lower()]
 
 
 def test_the_same_notebook_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -381,8 +388,7 @@ def test_the_notebook_of_the_last_run_runs_whatever_the_run_was(last: RunRecord,
 
 
 def test_the_notebook_of_the_last_run_shows_the_figures_of_the_record(tmp_path: Path) -> None:
-    record = make_record(0)
-    text = publish_committed(tmp_path, "last_run", environment=write_runs(tmp_path / "elsewhere", record))
+    text = publish_committed(tmp_path, "last_run", environment=write_runs(tmp_path / "elsewhere", record := make_record(0)))
     assert f"Run {record.run_id}: success in 5.0 s; 1 runs on record" in text
     assert "quarantined</th><td class='number'>40</td>" in text
     assert "seconds over 1 runs, between 5 and 5" in text
