@@ -51,6 +51,11 @@ def _write_notebooks(context: Context, out: Path) -> tuple[str, ...]:
     runs = context.settings.values.runs.path
     inputs = {"before": [], "last_run": sorted(runs.glob("*/run.json"))}
     results = publish_notebooks(
-        context.root / NOTEBOOKS, out / "notebooks", context.root / NOTEBOOK_CACHE, inputs, notebook_personal_values()
+        context.root / NOTEBOOKS,
+        out / "notebooks",
+        context.root / NOTEBOOK_CACHE,
+        inputs,
+        notebook_personal_values(),
+        environment={"HANDOVER_RUNS__PATH": str(runs)},
     )
     return tuple(result.name for result in results if result.executed)

@@ -109,8 +109,8 @@ def test_a_different_interpreter_or_library_makes_the_cached_copy_old(tmp_path: 
 
 
 def test_the_cached_copy_of_a_notebook_with_a_longer_name_stays(tmp_path: Path) -> None:
-    write_notebook(tmp_path / "in", "1", name="run")
-    write_notebook(tmp_path / "in", "2", name="run-big")
+    for name in ("run", "run-big"):
+        write_notebook(tmp_path / "in", "1", name=name)
     publish(tmp_path)
     write_notebook(tmp_path / "in", "3", name="run")
     assert sorted(publish(tmp_path)) == [False, True]
@@ -178,15 +178,13 @@ def test_the_kernel_works_in_the_root_and_reads_nothing_of_the_user(tmp_path: Pa
     shown = (
         "import os, sys\nfrom IPython.paths import get_ipython_dir\nfrom jupyter_core import paths\n"
         "places = [get_ipython_dir(), paths.jupyter_config_dir(), paths.jupyter_data_dir(), paths.jupyter_runtime_dir()]\n"
-        f"print(os.path.basename(os.getcwd()), [p for p in places if p.startswith({str(tmp_path)!r})], os.environ['OF_OURS'])\n"
-        f"print(sys.executable == {sys.executable!r})"
+        f"ours = [place for place in places if place.startswith({str(tmp_path)!r})]\n"
+        f"print(os.path.basename(os.getcwd()), ours, os.environ['OF_OURS'], sys.executable == {sys.executable!r})"
     )
     write_notebook(tmp_path / "in", shown)
-    options = {"root": tmp_path / "project", "environment": {"OF_OURS": "given"}}
-    publish_notebooks(tmp_path / "in", tmp_path / "out", tmp_path / "cache", {}, (), **options)  # type: ignore[arg-type]
-    text = (tmp_path / "out/n.ipynb").read_text(encoding="utf-8")
-    assert "project [] given" in text
-    assert "True" in text
+    folders = (tmp_path / "in", tmp_path / "out", tmp_path / "cache")
+    publish_notebooks(*folders, {}, (), root=tmp_path / "project", environment={"OF_OURS": "given"})
+    assert "project [] given True" in (tmp_path / "out/n.ipynb").read_text(encoding="utf-8")
     assert sorted(path.name for path in (tmp_path / "home").rglob("*")) == [
         "jupyter_data_dir",
         "kernel.json",
@@ -297,8 +295,7 @@ def test_nothing_around_a_value_is_changed(value: str, way: str) -> None:
 
 @given(st.text(st.characters(exclude_characters="/\\", exclude_categories=["Cs"])))
 def test_a_text_without_values_stays_as_it_is(text: str) -> None:
-    notebook = mask(notebook_of(markdown(text)), {"\U0001f9ff never written"})
-    assert notebook.cells[0].source == text
+    assert mask(notebook_of(markdown(text)), {"\U0001f9ff never written"}).cells[0].source == text
 
 
 @pytest.mark.parametrize(
@@ -327,9 +324,7 @@ def test_a_path_of_this_machine_is_shortened_and_a_longer_name_is_not(tmp_path: 
 def test_a_committed_notebook_holds_no_outputs_and_names_its_cells(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     for cell in cells:
-        assert not cell.get("outputs")
-        assert not cell.get("execution_count")
-        assert cell["metadata"] == {}
+        assert not any(cell.get(part) for part in ("outputs", "execution_count", "metadata"))
     assert [cell["id"] for cell in cells] == [f"cell-{number:02d}" for number in range(1, len(cells) + 1)]
 
 
