@@ -96,5 +96,5 @@ def lock(session: nox.Session) -> None:
     session.install("uv")
     session.run(
         "uv", "pip", "compile", "--universal", "--no-header", "--no-annotate", "--upgrade", "--quiet",
-        "--python-version", "3.11", "--group", "lint", "pyproject.toml", "--output-file", "constraints.txt",
+        "--python-version", "3.11", "--group", "lint", "--all-extras", "pyproject.toml", "--output-file", "constraints.txt",
     )  # fmt: skip

@@ -1,154 +1,28 @@
-"""The settings: every one declared once with type, default, unit and purpose.
+"""Configuration: merges the sources of the settings and remembers where each value came from.
 
-A value comes from, later ones winning: the defaults here, `config/<environment>.toml`, environment variables
-(`HANDOVER_INPUT__BATCH_SIZE=1000`), the command line. `load` remembers which of them it was.
+A value comes from, later ones winning: the defaults in `etl.settings`, `config/<environment>.toml`, the secrets folder
+(`HANDOVER_SECRETS=/run/secrets`, one file per setting such as `mail.password`), environment variables
+(`HANDOVER_INPUT__BATCH_SIZE=1000`), the command line. All faults are told at once.
 """
 
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import EnvSettingsSource
 
 from etl.errors import ConfigError
+from etl.settings import PREFIX, Settings
 
 CONFIG_FOLDER = Path("config")
-PREFIX = "HANDOVER_"
-
-Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"unit": "share, 0 to 1"})]
-Percent = Annotated[float, Field(ge=0, le=100, json_schema_extra={"unit": "per cent"})]
-Points = Annotated[int, Field(ge=0, le=100, json_schema_extra={"unit": "points"})]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputSettings(_Section):
-    """Where the customers come from."""
-
-    path: Path = Field(Path("data/customers.csv"), description="The customer file to read")
-    delimiter: Literal["auto", ",", ";", "|", "\t"] = Field(
-        "auto", description="What separates fields; auto takes the one that splits the header best"
-    )
-    encoding: Literal["auto", "utf-8", "utf-16", "cp1252"] = Field(
-        "auto", description="auto reads the byte order mark and takes UTF-8 where there is none"
-    )
-    batch_size: int = Field(
-        50_000, ge=1, description="Rows that are validated, enriched and committed together",
-        json_schema_extra={"unit": "rows"},
-    )  # fmt: skip
-    promised_age: float = Field(
-        24, gt=0, description="How old the file may be before its data counts as late",
-        json_schema_extra={"unit": "hours"},
-    )  # fmt: skip
-
-
-class ReferenceSettings(_Section):
-    """The embedded reference data, the last link of each lookup chain."""
-
-    postcodes: Path = Field(Path("data/reference/postcode_areas.csv"), description="Postcode areas and their places")
-    companies: Path = Field(Path("data/reference/companies.csv"), description="Known companies and their bands")
-
-
-class WarehouseSettings(_Section):
-    """Where the customers go."""
-
-    kind: Literal["duckdb"] = Field("duckdb", description="Kind of warehouse")
-    path: Path = Field(Path("warehouse/handover.duckdb"), description="File of the embedded warehouse")
-
-
-class RunSettings(_Section):
-    """What a run leaves behind."""
-
-    path: Path = Field(Path("runs"), description="Folder of the run records, logs and quarantined rows")
-    interval: float = Field(
-        24, gt=0, description="Time between two scheduled runs; pages older than twice this say they are stale",
-        json_schema_extra={"unit": "hours"},
-    )  # fmt: skip
-    published: int = Field(
-        30, ge=1, description="How many of the newest runs get a page of their own", json_schema_extra={"unit": "runs"}
-    )
-
-
-class Range(_Section):
-    """An acceptable range: at or above target is green, at or above minimum amber, below it red."""
-
-    target: Percent
-    minimum: Percent
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.minimum > self.target:
-            raise ValueError(f"minimum {self.minimum:g} is above target {self.target:g}")
-        return self
-
-
-class QualitySettings(_Section):
-    """When data is good enough. The defaults are proposals that the data's owner decides."""
-
-    rejects_warn: Share = Field(0.05, description="Share of rejected rows above which a run ends with a warning")
-    rejects_stop: Share = Field(0.10, description="Share of rejected rows above which loading stops")
-    completeness: Range = Field(Range(target=99.5, minimum=98), description="Range of the completeness score")
-    validity: Range = Field(Range(target=99, minimum=97), description="Range of the validity score")
-    uniqueness: Range = Field(Range(target=100, minimum=99.5), description="Range of the uniqueness score")
-    consistency: Range = Field(Range(target=98, minimum=95), description="Range of the consistency score")
-    timeliness: Range = Field(Range(target=100, minimum=50), description="Range of the timeliness score")
-    accuracy: Range = Field(Range(target=95, minimum=85), description="Range of the accuracy score")
-
-
-class RiskSettings(_Section):
-    """The points of each risk factor and the bands their sum falls into."""
-
-    suspended: Points = Field(60, description="Points for a suspended account")
-    high_risk_region: Points = Field(15, description="Points for a place listed in high_risk_regions")
-    small_business: Points = Field(15, description="Points for a company in the bands Micro or Small")
-    new_business: Points = Field(15, description="Points for a company founded within new_business_years")
-    high_risk_regions: tuple[str, ...] = Field(
-        (), description="Regions or countries that add points. Empty: scoring people by where they live needs a reason"
-    )
-    new_business_years: int = Field(
-        2, ge=0, description="How many years a company counts as new", json_schema_extra={"unit": "years"}
-    )
-    medium_from: Points = Field(15, description="Points from which the band is Medium")
-    high_from: Points = Field(50, description="Points from which the band is High")
-
-
-class PrivacySettings(_Section):
-    """What published pages may show."""
-
-    k: int = Field(
-        10, ge=1, description="Smallest group of customers that a published figure may describe",
-        json_schema_extra={"unit": "customers"},
-    )  # fmt: skip
-
-
-class Settings(BaseSettings):
-    """All settings of a run; frozen once loaded."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__", nested_model_default_partial_update=True
-    )
-
-    input: InputSettings = InputSettings()  # type: ignore[call-arg]
-    references: ReferenceSettings = ReferenceSettings()  # type: ignore[call-arg]
-    warehouse: WarehouseSettings = WarehouseSettings()  # type: ignore[call-arg]
-    runs: RunSettings = RunSettings()  # type: ignore[call-arg]
-    quality: QualitySettings = QualitySettings()  # type: ignore[call-arg]
-    risk: RiskSettings = RiskSettings()  # type: ignore[call-arg]
-    privacy: PrivacySettings = PrivacySettings()  # type: ignore[call-arg]
-
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override]
-        cls, _: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **__: PydanticBaseSettingsSource
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only `load` merges the sources, so that each value's origin is known."""
-        return (init_settings,)
+SECRETS_VARIABLE = f"{PREFIX}SECRETS"
+RESERVED = frozenset({SECRETS_VARIABLE, f"{PREFIX}CHROMIUM", f"{PREFIX}POSTGRESQL_URL", f"{PREFIX}SQLSERVER_URL"})
+"""Variables with our prefix that are no settings: the secrets folder, and what the tests are pointed at."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +43,10 @@ def load(
     each with the source it came from.
     """
     file = folder / f"{environment}.toml"
+    written = _read_toml(file, folder)
     layers = [
-        (file.as_posix(), _read_toml(file, folder)),
+        (file.as_posix(), written),
+        ("secrets folder", _read_secrets()),
         ("environment variable", EnvSettingsSource(Settings)()),
         ("command line", _nest(overrides or {})),
     ]
@@ -179,11 +55,19 @@ def load(
     for origin, layer in layers:
         _merge(merged, layer)
         origins |= dict.fromkeys(_flatten(layer), origin)
-    _refuse_unknown_variables()
+    faults = [*_unknown_variables(), *_secrets_in_file(written, file)]
     try:
-        return LoadedSettings(environment, Settings(**merged), origins)
+        settings = Settings(**merged)
     except ValidationError as error:
-        raise ConfigError(_explain(error, origins, environment)) from None
+        faults += _explain(error, origins)
+    if faults:
+        count = f"{len(faults)} fault" + "s" * (len(faults) > 1)
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise ConfigError(
+            f"The settings of environment {environment!r} have {count}:\n{listed}\n"
+            "Correct them where they came from and start again."
+        )
+    return LoadedSettings(environment, settings, origins)
 
 
 def setting_names() -> dict[str, Any]:
@@ -195,14 +79,34 @@ def setting_names() -> dict[str, Any]:
     }
 
 
-def as_text(settings: LoadedSettings) -> dict[str, dict[str, str]]:
-    """Return each setting's value and origin by dotted name, as a run record keeps them."""
+def is_secret(name: str) -> bool:
+    """Tell whether the setting called `name` is a secret."""
+    return setting_names()[name].annotation is SecretStr
+
+
+def is_private(name: str) -> bool:
+    """Tell whether the value of the setting called `name` is kept out of records and pages."""
+    return bool((setting_names()[name].json_schema_extra or {}).get("private"))
+
+
+def as_text(settings: LoadedSettings, private: bool = False) -> dict[str, dict[str, str]]:
+    """Return each setting's value and origin by dotted name, as a run record keeps them.
+
+    A secret is only said to be set or not. Private values are written out when `private` is true, for the terminal of
+    whoever holds the settings anyway.
+    """
     plain = settings.values.model_dump(mode="json")
     return {
-        name: {"value": _plain(plain[section][key]), "origin": _origin(settings.origins, name)}
+        name: {"value": _shown(name, plain[section][key], private), "origin": _origin(settings.origins, name)}
         for name in setting_names()
         for section, key in [name.split(".", 1)]
     }
+
+
+def _shown(name: str, value: object, private: bool) -> str:
+    if is_secret(name) or (is_private(name) and not private):
+        return "(set)" if value else "(not set)"
+    return _plain(value)
 
 
 def _plain(value: object) -> str:
@@ -210,6 +114,10 @@ def _plain(value: object) -> str:
         return ", ".join(f"{key} {item:g}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "(none)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in ("", None):
+        return "(none)"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("\\", "/")
 
 
@@ -259,27 +167,52 @@ def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _refuse_unknown_variables() -> None:
+def _read_secrets() -> dict[str, Any]:
+    """Read the files of the secrets folder that are named like a secret setting; others in it are left alone."""
+    name = os.environ.get(SECRETS_VARIABLE)
+    if not name:
+        return {}
+    folder = Path(name)
+    if not folder.is_dir():
+        raise ConfigError(f"environment variable {SECRETS_VARIABLE}: there is no such folder. Create it or unset the variable.")
+    secrets = filter(is_secret, setting_names())
+    return _nest({s: (folder / s).read_text(encoding="utf-8").strip() for s in secrets if (folder / s).is_file()})
+
+
+def _secrets_in_file(written: Mapping[str, Any], file: Path) -> Iterator[str]:
+    known = setting_names()
+    for name in _flatten(written):
+        if name in known and is_secret(name):
+            variable = PREFIX + name.replace(".", "__").upper()
+            yield f"{name} (from {file.as_posix()}): a secret must not stand in a file; set {variable} or use the secrets folder"
+
+
+def _unknown_variables() -> Iterator[str]:
     known = {PREFIX + name.replace(".", "__").upper() for name in setting_names()}
-    reserved = {f"{PREFIX}CHROMIUM"}
     for variable in sorted(os.environ):
         upper = variable.upper()
-        if upper.startswith(PREFIX) and not any(upper == k or upper.startswith(k + "__") for k in known | reserved):
-            raise ConfigError(f"environment variable {variable}: no such setting{_nearest(upper, known)}.")
+        if upper.startswith(PREFIX) and not any(upper == k or upper.startswith(k + "__") for k in known | RESERVED):
+            yield f"environment variable {variable}: no such setting{_nearest(upper, known)}"
 
 
-def _nearest(name: str, known: Iterator[str] | set[str] | dict[str, Any]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def _explain(error: ValidationError, origins: Mapping[str, str], environment: str) -> str:
-    lines = [f"The settings of environment {environment!r} have {error.error_count()} fault(s):"]
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> Iterator[str]:
+    known = setting_names()
     for fault in error.errors(include_url=False, include_context=False):
         name = ".".join(str(part) for part in fault["loc"])
         origin = origins.get(name, "default")
         if fault["type"] == "extra_forbidden":
-            lines.append(f"  {name} (from {origin}): no such setting{_nearest(name, setting_names())}")
+            yield f"{name} (from {origin}): no such setting{_nearest(name, known)}"
         else:
-            lines.append(f"  {name} (from {origin}): {fault['msg']}; got {str(fault['input'])[:40]!r}")
-    return "\n".join([*lines, "Correct them where they came from and start again."])
+            unit = _unit(known.get(name))
+            given = "" if name in known and is_secret(name) else f"; got {str(fault['input'])[:40]!r}"
+            yield f"{name} (from {origin}): {fault['msg']}{given}{f', unit: {unit}' if unit else ''}"
+
+
+def _unit(field: Any) -> str:
+    extras = [getattr(one, "json_schema_extra", None) for one in (field, *getattr(field, "metadata", ()))]
+    return next((extra["unit"] for extra in extras if extra and "unit" in extra), "")

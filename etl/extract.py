@@ -16,9 +16,9 @@ from typing import Protocol, TextIO
 
 import pandas as pd
 
-from etl.config import InputSettings
 from etl.errors import InputError
 from etl.schema import INPUT_COLUMNS, KEY
+from etl.settings import InputSettings
 
 DELIMITERS = (",", ";", "|", "\t")
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from etl.config import QualitySettings, Range
 from etl.rules import RULES, Dimension, Rule
+from etl.settings import QualitySettings, Range
 from etl.transform import Tally
 
 State = Literal["green", "amber", "red", "not measured"]

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from etl.config import ReferenceSettings
 from etl.errors import ConfigError
+from etl.settings import ReferenceSettings
 
 PLACE_COLUMNS = ("country", "region", "district", "longitude", "latitude")
 COMPANY_COLUMNS = ("company_size", "industry", "annual_revenue", "founded", "email_domain")

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from etl.config import RiskSettings
 from etl.references import UNKNOWN, Chain, References
 from etl.rules import Rule, Severity, rules_of
 from etl.schema import INPUT_COLUMNS
+from etl.settings import RiskSettings
 
 STAND_INS = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "?", "unknown"})
 """What suppliers write where they have nothing, in lower case; read as empty."""

@@ -15,9 +15,9 @@ from uuid import UUID
 import duckdb
 import pandas as pd
 
-from etl.config import WarehouseSettings
 from etl.errors import WarehouseError
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, COLUMNS, KEY, TABLE
+from etl.settings import WarehouseSettings
 
 STAGING = "customer_staging"
 

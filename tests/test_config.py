@@ -6,6 +6,7 @@ import pytest
 
 from etl import config
 from etl.errors import ConfigError
+from etl.settings import Range
 from tests.conftest import ROOT
 
 
@@ -32,7 +33,7 @@ def test_later_sources_win_and_are_remembered(tmp_path: Path, monkeypatch: pytes
 
 def test_half_of_a_range_keeps_the_other_half(tmp_path: Path) -> None:
     loaded = config.load(overrides={"quality.validity.target": "98"}, folder=write_config(tmp_path, ""))
-    assert loaded.values.quality.validity == config.Range(target=98, minimum=97)
+    assert loaded.values.quality.validity == Range(target=98, minimum=97)
     assert config.as_text(loaded)["quality.validity"]["origin"] == "command line"
 
 
@@ -41,7 +42,7 @@ def test_all_faults_are_told_at_once_with_origin_and_nearest_name(tmp_path: Path
     with pytest.raises(ConfigError) as caught:
         config.load(overrides={"quality.rejects_stop": "7"}, folder=folder)
     text = str(caught.value)
-    assert "3 fault(s)" in text
+    assert "3 faults" in text
     assert "input.batch_sise" in text
     assert "did you mean input.batch_size?" in text
     assert "privacy.k (from " in text

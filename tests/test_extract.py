@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.config import InputSettings
 from etl.errors import InputError
 from etl.extract import CsvSource
 from etl.schema import INPUT_COLUMNS
+from etl.settings import InputSettings
 from tests.customers import customer, write_customers
 
 HEADER = ",".join(INPUT_COLUMNS)

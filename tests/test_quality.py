@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.config import QualitySettings
 from etl.quality import floor2, overall, rule_score, score_dimensions, timeliness
 from etl.rules import RULES, Dimension
+from etl.settings import QualitySettings
 from etl.transform import Tally
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

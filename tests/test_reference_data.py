@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from etl.config import ReferenceSettings
 from etl.errors import ConfigError
 from etl.references import load_references
+from etl.settings import ReferenceSettings
 from generators.sample_names import UNKNOWN_COMPANIES
 from tests.conftest import ROOT
 

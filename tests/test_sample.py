@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl import config
-from etl.config import InputSettings, ReferenceSettings, RiskSettings
 from etl.extract import CsvSource
 from etl.pipeline import run
 from etl.references import load_references
 from etl.schema import INPUT_COLUMNS, STATUSES
+from etl.settings import InputSettings, ReferenceSettings, RiskSettings
 from etl.transform import Knowledge, Transformed, transform
 from generators import sample
 from generators.sample import FAULTS, Dice, Weighted, customers, lines, write_sample

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl.config import RiskSettings
 from etl.references import COMPANY_COLUMNS, PLACE_COLUMNS, Chain, Companies, PostcodeAreas, References
 from etl.rules import RULES, Severity, rule
+from etl.settings import RiskSettings
 from etl.transform import Knowledge, normalise, risk_factors, transform
 from tests.batches import batch_of
 from tests.customers import customer

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import SecretStr
 
 from etl import record
 from etl.config import as_text, setting_names
@@ -62,13 +64,16 @@ def _settings(context: Context) -> Iterator[dict[str, Any]]:
 
 
 def _type_name(annotation: Any) -> str:
-    if get_origin(annotation) is None:
-        return {"str": "text", "int": "whole number", "float": "number", "Path": "path"}.get(annotation.__name__, "range")
     if get_origin(annotation) is tuple:
         return "list"
-    return "one of: " + ", ".join(
-        {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}.get(choice, choice) for choice in get_args(annotation)
-    )
+    if get_origin(annotation) is Literal:
+        return "one of: " + ", ".join(_CHOICES.get(choice, choice) for choice in get_args(annotation))
+    kind = next(one for one in (*get_args(annotation), annotation) if one is not type(None))  # Path | None: a path
+    return _TYPES.get(kind, "range")
+
+
+_CHOICES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
+_TYPES = {str: "text", bool: "yes or no", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}
 
 
 def _write_schemas(folder: Path) -> None:
