@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from etl import config
@@ -9,7 +10,7 @@ from etl.errors import ConfigError
 
 COMMANDS = {
     "run": "run the pipeline once and write its record",
-    "config": "show every setting with its value and origin",
+    "config": "show every setting with its value and origin, or check them",
     "runs": "list the runs, oldest first",
     "quarantine": "count a run's rejected rows by rule and name their lines",
 }
@@ -26,6 +27,14 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
 def say(text: str, to: TextIO | None = None) -> None:
     """Write a line for a person, to standard output unless told otherwise."""
     (to or sys.stdout).write(text + "\n")
+
+
+def run_folder(runs: Path, run_id: str | None = None) -> Path:
+    """Return the folder of a recorded run, the newest unless `run_id` names one; raises ConfigError when there is none."""
+    known = sorted(path.parent.name for path in runs.glob("*/run.json"))
+    if not known or (run_id and run_id not in known):
+        raise ConfigError(f"{runs}: {f'no run {run_id!r}' if run_id else 'no run yet'}. List the runs with: python -m etl runs")
+    return runs / (run_id or known[-1])
 
 
 def load_settings(options: argparse.Namespace) -> config.LoadedSettings:

@@ -1,0 +1,24 @@
+"""Show or check the settings."""
+
+import argparse
+
+from etl.config import LoadedSettings, as_text
+from etl.console import say
+from etl.errors import EXIT_SUCCESS
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `config` takes."""
+    parser.add_argument("action", nargs="?", choices=("show", "check"), default="show", help="show (default) or check")
+
+
+def carry_out(settings: LoadedSettings, options: argparse.Namespace) -> int:
+    """Show every effective setting with its origin, or say that all of them are in order."""
+    if options.action == "check":
+        say(f"The settings of environment {settings.environment!r} are in order.")
+        return EXIT_SUCCESS
+    entries = as_text(settings, private=True)
+    width = max(len(name) for name in entries)
+    for name, entry in entries.items():
+        say(f"{name:<{width}}  {entry['value']}  ({entry['origin']})")
+    return EXIT_SUCCESS
