@@ -5,21 +5,26 @@ text, comes through marked, with the line as it came, so that validation can sen
 """
 
 import codecs
-import csv
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol, TypeVar
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyroaring import BitMap
 
 from etl.errors import InputError
+from etl.lines import Records, below_header, cut_lines, read_blocks, split_quoted, split_records
+from etl.rules import id_numbers
 from etl.schema import INPUT_COLUMNS, KEY
 from etl.settings import InputSettings
 
+T = TypeVar("T")
+TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 DELIMITERS = (",", ";", "|", "\t")
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -43,8 +48,8 @@ class Source(Protocol):
 
     facts: InputFacts
 
-    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
-        """Yield frames of at most `rows` rows: the input columns as text, and `_line`, `_raw` and the `_` marks."""
+    def batches(self, rows: int, after: int = 1) -> Iterator[pd.DataFrame]:
+        """Yield frames of at most `rows` rows, those below line `after`: the input columns as text, `_line`, `_raw`, marks."""
         ...
 
 
@@ -59,12 +64,11 @@ class CsvSource:
     def __post_init__(self) -> None:
         """Read the header and the facts of the file."""
         encoding = self._encoding()
-        with self._open(encoding) as file:
-            header = next(self._lines(file, encoding), "")
+        header = self._header(encoding)
         if not header.strip():
             raise InputError(f"{self.path}: the file is empty. Ask the supplier for a complete file.")
         delimiter = self._delimiter(header)
-        columns = tuple(name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter)))
+        columns = tuple(name.strip().lower() for name in split_quoted([header], delimiter)[0])
         self._check_header(columns)
         stat = self.path.stat()
         self.facts = InputFacts(
@@ -72,56 +76,66 @@ class CsvSource:
             encoding, delimiter, columns, tuple(c for c in columns if c not in INPUT_COLUMNS),
         )  # fmt: skip
 
-    def batches(self, rows: int) -> Iterator[pd.DataFrame]:
-        """Yield the file's lines below the header, `rows` at a time; blank lines are left out."""
-        seen: set[str] = set()
+    def batches(self, rows: int, after: int = 1) -> Iterator[pd.DataFrame]:
+        """Yield the file's lines below line `after`, `rows` at a time; blank lines are left out.
+
+        Lines before are read for their ids only, so that one repeated later is noticed. Raises InputError when the file
+        changes while it is read.
+        """
+        before = self.path.stat()
+        seen = BitMap()
+        for batch in self._frames(rows):
+            _mark_repeated(batch, seen)
+            left = batch if batch["_line"].iloc[0] > after else batch[batch["_line"] > after].reset_index(drop=True)
+            if len(left):
+                yield left
+        now = self.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise InputError(f"{self.path}: the file changed while it was read. Start again when it is written completely.")
+
+    def _frames(self, rows: int) -> Iterator[pd.DataFrame]:
         line = 2
-        with self._open(self.facts.encoding) as file:
-            below = islice(self._lines(file, self.facts.encoding), 1, None)
-            while lines := list(islice(below, rows)):
-                batch = self._frame(lines, line)
-                line += len(lines)
-                if len(batch):
-                    yield _mark_repeated(batch, seen)
+        blocks = below_header(read_blocks(self.path, self.facts.encoding))
+        for lines, chunk in self._guarded(cut_lines(blocks, rows), self.facts.encoding):
+            records = split_records(lines, chunk, self.facts.delimiter, len(self.facts.columns))
+            batch = self._frame(records, line)
+            line += len(lines)
+            if len(batch):
+                yield batch
 
-    def _frame(self, lines: list[str], first: int) -> pd.DataFrame:
-        numbers = range(first, first + len(lines))
-        kept = [(number, text) for number, text in zip(numbers, lines, strict=True) if text.strip()]
-        width = len(self.facts.columns)
-        records = _split([text for _, text in kept], self.facts.delimiter)
-        misshapen = [len(record) != width for record in records]
-        padded = [(record + [""] * width)[:width] for record in records]
-        table = pd.DataFrame(padded, columns=list(self.facts.columns), dtype="object")
-        undecodable = [not text.isascii() and _has_surrogate(text) for _, text in kept]
-        if any(undecodable):  # Arrow strings can't hold the marks of undecodable bytes; `_raw` keeps them as escapes.
-            table = table.map(_escaped)
-        batch = table[list(INPUT_COLUMNS)].astype("str")
-        batch["_line"] = [number for number, _ in kept]
-        batch["_raw"] = pd.Series([_escaped(text) for _, text in kept], dtype="str")
-        batch["_misshapen"], batch["_undecodable"] = misshapen, undecodable
-        return batch
+    def _frame(self, records: Records, first: int) -> pd.DataFrame:
+        fields = dict(zip(self.facts.columns, records.fields, strict=True))
+        table = pa.table({name: fields[name] for name in INPUT_COLUMNS} | {"_raw": records.text})
+        batch = table.to_pandas(types_mapper={pa.large_string(): TEXT}.get)
+        batch["_line"] = np.arange(first, first + len(batch))
+        batch["_misshapen"], batch["_undecodable"] = records.misshapen, records.undecodable
+        kept = batch["_raw"].str.strip() != ""
+        return batch if kept.all() else batch[kept].reset_index(drop=True)
 
-    def _open(self, encoding: str) -> TextIO:
+    def _guarded(self, parts: Iterator[T], encoding: str) -> Iterator[T]:
         try:
-            return self.path.open(encoding=encoding, errors="surrogateescape", newline="")
+            yield from parts
         except OSError as error:
             raise InputError(
                 f"{self.path}: the input can't be read ({error.strerror}). Place the file there or name another with --input."
             ) from None
+        except UnicodeError:  # UTF-8 and cp1252 mark bad bytes instead; UTF-16 can't
+            raise InputError(f"{self.path}: not readable as {encoding}. Set input.encoding to what it is.") from None
+
+    def _header(self, encoding: str) -> str:
+        """Return the first line. Only as much as it takes is read, a block at least."""
+        text = b""
+        for block in self._guarded(read_blocks(self.path, encoding), encoding):
+            text += block
+            if b"\n" in text:
+                break
+        return text.partition(b"\n")[0].decode("utf-8", "backslashreplace")
 
     def _encoding(self) -> str:
         if self.settings.encoding != "auto":
-            return "utf-8-sig" if self.settings.encoding == "utf-8" else self.settings.encoding
-        with self._open("latin-1") as file:  # latin-1 maps each byte to one character, so this reads bytes
-            start = file.read(4).encode("latin-1")
+            return self.settings.encoding
+        start = next(self._guarded(_starts(self.path), ""))
         return next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
-
-    def _lines(self, file: TextIO, encoding: str) -> Iterator[str]:
-        try:
-            for text in file:
-                yield text.rstrip("\r\n")
-        except UnicodeError:  # UTF-8 and cp1252 mark bad bytes instead; UTF-16 can't
-            raise InputError(f"{self.path}: not readable as {encoding}. Set input.encoding to what it is.") from None
 
     def _delimiter(self, header: str) -> str:
         if self.settings.delimiter != "auto":
@@ -140,35 +154,24 @@ class CsvSource:
             )
 
 
-_END = "end"  # a last line of our own: if it does not come back alone, a quotation mark before it was never closed
+def _starts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield file.read(4)
 
 
-def _split(lines: list[str], delimiter: str) -> list[list[str]]:
-    """Split each line into its fields. A quotation mark that is never closed gives one field, so that no line is eaten."""
-    try:
-        records = list(csv.reader([*lines, _END], delimiter=delimiter))
-    except csv.Error:  # a field beyond the reader's limit
-        records = []
-    if len(records) == len(lines) + 1 and records[-1] == [_END]:
-        return records[:-1]
-    return [[lines[0]]] if len(lines) == 1 else [_split([line], delimiter)[0] for line in lines]
+def _mark_repeated(batch: pd.DataFrame, seen: BitMap) -> None:
+    """Add the ids as numbers and mark those that stood earlier in the file.
 
-
-def _mark_repeated(batch: pd.DataFrame, seen: set[str]) -> pd.DataFrame:
-    """Mark ids that stood earlier in the file. `seen` is the only thing that crosses batches."""
-    ids = batch[KEY].str.strip().str.lstrip("0")
-    batch["_repeated"] = (ids.duplicated() | ids.isin(seen)) & (ids != "")
-    seen.update(ids)
-    return batch
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _escaped(text: str) -> str:
-    """Show undecodable bytes as `\\xe9`; all other text stays as it is."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    `seen`, the numbers met so far, is the only thing that crosses batches.
+    """
+    batch["_number"] = numbers = id_numbers(batch[KEY])
+    valid = numbers > 0
+    repeated = numbers.duplicated() & valid
+    distinct = BitMap(numbers[valid].to_numpy(dtype="uint32"))
+    if again := seen & distinct:
+        repeated |= numbers.isin(np.asarray(again)) & valid
+    seen |= distinct
+    batch["_repeated"] = repeated
 
 
 def _sha256(path: Path) -> str:

@@ -4,14 +4,16 @@
 Frames carry the input columns plus working columns with a leading underscore, which `load` leaves behind.
 """
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.references import UNKNOWN, Chain, References
 from etl.rules import Rule, Severity, rules_of
@@ -21,6 +23,8 @@ from etl.settings import RiskSettings
 STAND_INS = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "?", "unknown"})
 """What suppliers write where they have nothing, in lower case; read as empty."""
 
+_BLANK = pa.scalar(" ", pa.large_string())
+_STAND_INS = pa.array(sorted(STAND_INS), pa.large_string())
 STANDARD_PROFILE = "standard profile"
 INDIVIDUAL = "Individual"
 Observe = Callable[[str], AbstractContextManager[object]]
@@ -72,28 +76,35 @@ def transform(batch: pd.DataFrame, knowledge: Knowledge, observe: Observe = null
 
 def normalise(batch: pd.DataFrame) -> pd.DataFrame:
     """Bring each field into its normal form without changing what it says: blanks, letter case, Unicode form NFC."""
-    batch = batch.copy()
-    for name in INPUT_COLUMNS:
-        text = batch[name]
-        if not text.str.isascii().all():
-            text = text.map(lambda value: unicodedata.normalize("NFC", value)).astype("str")
-        text = text.str.strip().str.replace(r" {2,}", " ", regex=True)
-        batch[name] = text.where(~text.str.lower().isin(STAND_INS), "")
-    batch["email"] = batch["email"].str.lower()
-    batch["status"] = batch["status"].str.lower()
-    batch["postcode"] = _normal_postcode(batch["postcode"])
-    return batch
+    fields = {name: _normal_text(pa.array(batch[name])) for name in INPUT_COLUMNS}
+    fields["email"] = pc.utf8_lower(fields["email"])
+    fields["status"] = pc.utf8_lower(fields["status"])
+    fields["postcode"] = _normal_postcode(fields["postcode"])
+    texts = pa.table(fields).to_pandas(types_mapper={pa.large_string(): batch["_raw"].dtype}.get)
+    return batch.assign(**{name: texts[name].set_axis(batch.index) for name in INPUT_COLUMNS})
 
 
-def _normal_postcode(text: pd.Series) -> pd.Series:
-    squeezed = text.str.upper().str.replace(" ", "")
-    parted = squeezed.str.replace(r"^(BFPO)(\d+)$|^(.+)(.{3})$", r"\1\3 \2\4", regex=True)
-    return parted.where(squeezed.str.len() > 3, squeezed)
+def _normal_text(text: pa.LargeStringArray) -> pa.LargeStringArray:
+    if not pc.all(pc.string_is_ascii(text)).as_py():
+        text = pc.utf8_normalize(text, form="NFC")
+    text = pc.utf8_trim_whitespace(text)
+    if pc.any(pc.match_substring(text, "  ")).as_py():
+        text = pc.replace_substring_regex(text, " {2,}", " ")
+    nothing = pc.is_in(pc.utf8_lower(text), value_set=_STAND_INS)
+    return pc.if_else(nothing, "", text) if pc.any(nothing).as_py() else text
+
+
+def _normal_postcode(text: pa.LargeStringArray) -> pa.LargeStringArray:
+    squeezed = pc.replace_substring(pc.utf8_upper(text), " ", "")
+    parted = pc.binary_join_element_wise(pc.utf8_slice_codeunits(squeezed, 0, -3), pc.utf8_slice_codeunits(squeezed, -3), _BLANK)
+    normal = pc.if_else(pc.greater(pc.utf8_length(squeezed), 3), parted, squeezed)
+    forces = pc.match_substring_regex(squeezed, r"^BFPO\d+$")  # parted after the letters, not before the last three
+    return pc.if_else(forces, pc.replace_substring(squeezed, "BFPO", "BFPO "), normal) if pc.any(forces).as_py() else normal
 
 
 def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Tally]]:
     """Check every rule on every row; return the rows without errors, those with (`_rules` names all), and the tallies."""
-    errors = pd.DataFrame(index=batch.index)
+    errors = {}
     tallies = {}
     whole = ~(batch["_misshapen"] | batch["_undecodable"])
     for rule in rules_of("validate"):
@@ -101,11 +112,12 @@ def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str,
         tallies[rule.id], broken = _tally(rule, batch, None if rule.column == "row" else whole)
         if rule.severity is Severity.ERROR:
             errors[rule.id] = broken
-    bad = errors.any(axis="columns")
+    marks = np.column_stack([broken.to_numpy() for broken in errors.values()])
+    bad = marks.any(axis=1)
     rejected = batch[bad]
-    names = errors.columns.to_numpy()
-    reasons = [list(names[row]) for row in errors[bad].to_numpy()]
-    return batch[~bad], rejected.assign(_rules=pd.Series(reasons, index=rejected.index, dtype="object")), tallies
+    names = np.array(list(errors), dtype=object)
+    reasons = pd.Series([list(names[row]) for row in marks[bad]], index=rejected.index, dtype="object")
+    return batch[~bad], rejected.assign(_rules=reasons), tallies
 
 
 def _tally(rule: Rule, batch: pd.DataFrame, only: pd.Series | None = None) -> tuple[Tally, pd.Series]:
