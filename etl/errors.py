@@ -27,6 +27,13 @@ class ConfigError(PipelineError):
     meaning = "Bad configuration"
 
 
+class ReferenceDataError(ConfigError):
+    """A reference file is missing or of another shape; nothing was read or written."""
+
+    runbook = "reference-unusable"
+    meaning = "Reference unusable"
+
+
 class InputError(PipelineError):
     """The input file is missing, empty or has the wrong columns; nothing was loaded."""
 
@@ -43,6 +50,13 @@ class WarehouseError(PipelineError):
     meaning = "Warehouse down"
 
 
+class SchemaDriftError(WarehouseError):
+    """A table of the warehouse lacks what the schema declares; nothing was loaded."""
+
+    runbook = "schema-drift"
+    meaning = "Tables not as declared"
+
+
 class ThresholdError(PipelineError):
     """More rows were rejected than the settings allow; the batch in hand was not loaded."""
 
@@ -51,5 +65,15 @@ class ThresholdError(PipelineError):
     meaning = "Stopped by a threshold"
 
 
-ERROR_CLASSES: tuple[type[PipelineError], ...] = (ConfigError, InputError, WarehouseError, ThresholdError)
+class BusyError(PipelineError):
+    """Another run on the same warehouse is under way; nothing was read or written."""
+
+    exit_code = 6
+    runbook = "two-runs-at-once"
+    meaning = "Another run is under way"
+
+
+ERROR_CLASSES: tuple[type[PipelineError], ...] = (
+    ConfigError, ReferenceDataError, InputError, WarehouseError, SchemaDriftError, ThresholdError, BusyError,
+)  # fmt: skip
 """Every class that ends a run, in the order of their exit codes."""

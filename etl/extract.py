@@ -106,7 +106,7 @@ class CsvSource:
     def _frame(self, records: Records, first: int) -> pd.DataFrame:
         fields = dict(zip(self.facts.columns, records.fields, strict=True))
         table = pa.table({name: fields[name] for name in INPUT_COLUMNS} | {"_raw": records.text})
-        batch = table.to_pandas(types_mapper={pa.large_string(): TEXT}.get)
+        batch: pd.DataFrame = table.to_pandas(types_mapper={pa.large_string(): TEXT}.get)
         batch["_line"] = np.arange(first, first + len(batch))
         batch["_misshapen"], batch["_undecodable"] = records.misshapen, records.undecodable
         kept = batch["_raw"].str.strip() != ""

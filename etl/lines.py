@@ -166,7 +166,7 @@ def _bare(text: pa.LargeStringArray) -> pa.LargeStringArray:
 def _is_plain(text: pa.LargeStringArray, delimiter: str, width: int) -> npt.NDArray[np.bool_]:
     shaped = pc.equal(pc.count_substring(text, delimiter), width - 1)
     quoted = pc.match_substring(text, '"')
-    return pc.and_not(shaped, quoted).to_numpy(zero_copy_only=False)
+    return np.asarray(pc.and_not(shaped, quoted).to_numpy(zero_copy_only=False))
 
 
 def _split_plain(text: pa.LargeStringArray, delimiter: str, width: int) -> list[pa.LargeStringArray]:

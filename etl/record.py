@@ -51,7 +51,7 @@ class InputRecord(_Part):
 
 
 class StageRecord(_Part):
-    """What went through a stage: rows_in = rows_out + rows_rejected."""
+    """What went through a stage: rows_in = rows_out + rows_rejected. Seconds are busy ones; stages overlap."""
 
     name: str
     rows_in: NonNegativeInt
@@ -60,6 +60,22 @@ class StageRecord(_Part):
     seconds: NonNegativeFloat
     batches: NonNegativeInt
     peak_mb: NonNegativeFloat = Field(description="Largest resident memory of the process when a batch left the stage")
+
+
+class BatchTimes(_Part):
+    """Busy seconds of the batches."""
+
+    median: NonNegativeFloat
+    p95: NonNegativeFloat
+    longest: NonNegativeFloat
+
+
+class Resumed(_Part):
+    """Which run this one went on with, behind which line, after how many rows."""
+
+    run_id: str
+    line: NonNegativeInt
+    rows: NonNegativeInt
 
 
 class Rows(_Part):
@@ -135,6 +151,7 @@ class RunRecord(_Part):
     run_id: str = Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$", description="Start in UTC and a random part; sorts by time")
     batch_id: str = Field(description="The run's id in the audit table")
     environment: str
+    resumed: Resumed | None = Field(None, description="The unfinished run this one went on with; its rows are counted here too")
     outcome: Outcome
     exit_code: int
     warnings: tuple[str, ...] = Field(description="Why a run that ended is not a plain success")
@@ -151,6 +168,7 @@ class RunRecord(_Part):
     input: InputRecord | None
     rows: Rows
     stages: tuple[StageRecord, ...]
+    batches: BatchTimes | None = None
     rules: dict[str, RuleRecord]
     quality: Quality | None
     enrichment: dict[str, dict[str, NonNegativeInt]] = Field(description="Rows by lookup and by source of what was found")

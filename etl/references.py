@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from etl.errors import ConfigError
+from etl.errors import ReferenceDataError
 from etl.settings import ReferenceSettings
 
 PLACE_COLUMNS = ("country", "region", "district", "longitude", "latitude")
@@ -86,7 +86,7 @@ class References:
 
 
 def load_references(settings: ReferenceSettings) -> References:
-    """Build both chains from the settings; raises ConfigError when a reference file is missing or of another shape."""
+    """Build both chains from the settings; raises ReferenceDataError when a reference file is missing or of another shape."""
     places = _read(settings.postcodes, "area", PLACE_COLUMNS, "references.postcodes")
     places = places.astype({"longitude": "float64", "latitude": "float64"})
     companies = _read(settings.companies, "company", COMPANY_COLUMNS, "references.companies")
@@ -101,9 +101,9 @@ def _read(path: Path, key: str, columns: tuple[str, ...], setting: str) -> pd.Da
     try:
         table = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: the reference can't be read ({type(error).__name__}). Correct {setting}.") from None
+        raise ReferenceDataError(f"{path}: the reference can't be read ({type(error).__name__}). Correct {setting}.") from None
     missing = {key, *columns} - set(table.columns)
     if missing or table[key].duplicated().any():
         what = f"columns missing: {', '.join(sorted(missing))}" if missing else f"column {key!r} holds a value twice"
-        raise ConfigError(f"{path}: {what}. Restore the file or correct {setting}.")
+        raise ReferenceDataError(f"{path}: {what}. Restore the file or correct {setting}.")
     return table.set_index(key)[list(columns)]

@@ -1,7 +1,7 @@
 """The rules: each one declared once with its dimension, severity, meaning and remedy.
 
 A check is a pure function of a batch that marks the rows which break the rule. Rules of the stage `validate` look at
-the input; those of `enrich` look at what the lookups found. An error sends the row to quarantine, a warning is counted.
+the input; those of `enrich` look at what the lookups found; the one of `load` is judged by the warehouse. An error sends the row to quarantine, a warning is counted.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Rule:
     bad: str
     breaks: Check
     applies: Check | None = None
-    stage: Literal["validate", "enrich"] = "validate"
+    stage: Literal["validate", "enrich", "load"] = "validate"
 
     @property
     def weight(self) -> int:
@@ -79,6 +79,8 @@ PLAIN_PHONE = r"^(?:[(]?0|[+]44[ -]?(?:[(]0[)][ -]?)?)[1-9](?:[ )-]{0,2}[0-9]){8
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}\x{feff}\x{fffd}]"
 _FORMULA = r"^[=@+\-\t\r]"
 _LETTER = r"\p{L}"
+REFUSED = "load.refused"
+"""The rule that only the warehouse can judge."""
 _MOST = 2**31 - 1  # INT of every warehouse
 
 
@@ -242,6 +244,11 @@ RULES: tuple[Rule, ...] = (
          "Check that the contact works for the company; private addresses are allowed", "name@company.example",
          "name@elsewhere.example", lambda batch: batch["_email_domain"] != batch["_company_domain"],
          lambda batch: batch["_company_found"], "enrich"),
+    Rule(REFUSED, "row", Dimension.VALIDITY, Severity.ERROR,
+         "The warehouse refused the row, though it broke no other rule",
+         "Ask the warehouse's owner which constraint the table has beyond the schema, and add it as a rule",
+         "a row that obeys the table's constraints", "a row that a constraint of the table forbids",
+         lambda batch: batch["_refused"], stage="load"),
 )  # fmt: skip
 
 

@@ -135,6 +135,7 @@ STATUSES: tuple[str, ...] = ("active", "inactive", "suspended", "closed")
 AUDIT_COLUMNS: dict[str, dict[str, str]] = {
     "batch_id": _both("UUID", "UNIQUEIDENTIFIER"),
     "operation_type": _text(50),
+    "outcome": _text(20),
     "records_processed": _both("BIGINT"),
     "records_successful": _both("BIGINT"),
     "records_failed": _both("BIGINT"),
@@ -144,6 +145,16 @@ AUDIT_COLUMNS: dict[str, dict[str, str]] = {
     "pipeline_version": _text(50),
 }
 """The audit row of a run, without its generated columns (`audit_id`, `duration_seconds`). It holds no personal data."""
+
+CHECKPOINT_TABLE = "pipeline_checkpoint"
+CHECKPOINT_COLUMNS: dict[str, dict[str, str]] = {
+    "run_id": _text(40),
+    "input_sha256": _text(64),
+    "line": _both("BIGINT"),
+    "saved_at": _both("TIMESTAMP", "DATETIME2"),
+    "state": _both("VARCHAR", "NVARCHAR(MAX)"),
+}
+"""How far the load under way has come: one row while there is one. It holds counts, no personal data."""
 
 
 def column(name: str) -> Column:

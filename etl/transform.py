@@ -114,10 +114,10 @@ def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str,
             errors[rule.id] = broken
     marks = np.column_stack([broken.to_numpy() for broken in errors.values()])
     bad = marks.any(axis=1)
-    rejected = batch[bad]
+    accepted, rejected = batch.take(np.flatnonzero(~bad)), batch.take(np.flatnonzero(bad))
     names = np.array(list(errors), dtype=object)
     reasons = pd.Series([list(names[row]) for row in marks[bad]], index=rejected.index, dtype="object")
-    return batch[~bad], rejected.assign(_rules=reasons), tallies
+    return accepted, rejected.assign(_rules=reasons), tallies
 
 
 def _tally(rule: Rule, batch: pd.DataFrame, only: pd.Series | None = None) -> tuple[Tally, pd.Series]:
@@ -146,10 +146,14 @@ def enrich(batch: pd.DataFrame, references: References) -> tuple[pd.DataFrame, d
         _founded=company["founded"],
         _company_found=known_company,
         _company_domain=company["email_domain"].fillna(""),
-        _email_domain=batch["email"].str.rsplit("@", n=1).str[-1],
+        _email_domain=_domain(batch["email"]),
     )
     enriched.loc[~is_business, "company_size"] = INDIVIDUAL
     return enriched, {"postcodes": _counts(place["source"]), "companies": _counts(company["source"])}
+
+
+def _domain(email: pd.Series) -> pd.Series:
+    return pd.Series(pc.replace_substring_regex(pa.array(email), "^.*@", ""), index=email.index, dtype=email.dtype)
 
 
 def _look_up(keys: pd.Series, chain: Chain) -> pd.DataFrame:
