@@ -36,7 +36,7 @@ class InputSettings(_Section):
         "auto", description="auto reads the byte order mark and takes UTF-8 where there is none"
     )
     batch_size: int = Field(
-        50_000, ge=1, description="Rows that are validated, enriched and committed together",
+        25_000, ge=1, description="Rows that are validated, enriched and committed together",
         json_schema_extra={"unit": "rows"},
     )  # fmt: skip
     promised_age: float = Field(
@@ -92,7 +92,7 @@ class WarehouseSettings(_Section):
     kind: Literal["duckdb"] = Field("duckdb", description="Kind of warehouse")
     path: Path = Field(Path("warehouse/handover.duckdb"), description="File of the embedded warehouse")
     memory: int = Field(
-        256, ge=64, description="Memory the embedded warehouse may use for itself", json_schema_extra={"unit": "megabytes"}
+        128, ge=64, description="Memory the embedded warehouse may use for itself", json_schema_extra={"unit": "megabytes"}
     )
     attempts: int = Field(
         5, ge=1, le=20, description="How often a batch is tried after a lock, a deadlock or a lost connection",

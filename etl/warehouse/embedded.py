@@ -54,7 +54,7 @@ class DuckDBWarehouse(Warehouse):
                 return duckdb.connect(
                     str(self.settings.path),
                     # Few, large checkpoints of the file: each one writes the index anew.
-                    config={"memory_limit": f"{self.settings.memory}MB", "checkpoint_threshold": "1GB"},
+                    config={"memory_limit": f"{self.settings.memory}MB", "checkpoint_threshold": "1GB", "threads": 1},
                 )
         raise AssertionError("stamina ends with a result or an error")
 
