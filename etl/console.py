@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "run the pipeline once and write its record",
     "config": "show every setting with its value and origin, or check them",
     "runs": "list the runs, oldest first",
+    "migrate": "show what the tables lack of the schema, or add it",
     "quarantine": "count a run's rejected rows by rule and name their lines",
 }
 """The commands of `python -m etl`, with what each does."""

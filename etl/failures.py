@@ -12,6 +12,7 @@ RUN = "nox -s run"
 SHOW_SETTINGS = "python -m etl config"
 LIST_RUNS = "python -m etl runs"
 SHOW_QUARANTINE = "python -m etl quarantine"
+MIGRATE = "python -m etl migrate"
 
 
 @dataclass(frozen=True)
@@ -146,25 +147,37 @@ FAILURES: tuple[Failure, ...] = (
         "Move the file away (do not delete it) and run: a new one is made from the input. Then call the warehouse owner",
     ),
     Failure(
-        "two-runs-at-once", "Two runs at once", "P3",
-        "Exit code 4 with “another process holds it” while a run is under way",
-        "The embedded warehouse has one writer; the second run was turned away",
-        "None: the first run goes on",
+        "two-runs-at-once", "Two runs at once", "P4",
+        "Exit code 6; “Another run is under way” names its process",
+        "A run holds the lock of the warehouse; the second one was turned away",
+        "None: the first run goes on, and nothing of the second was read or written",
         "When the second run opens the warehouse",
         ("Is the first run still writing its log in `runs/`?",),
         (Step("Wait until the first has ended"), Step("Run again if its input was another one", RUN)),
         _LIST,
-        "If the first run hangs, stop it (Ctrl-C) and follow [the run was stopped](#run-killed)",
+        "If the first run hangs, stop it (Ctrl-C) and follow [the run was stopped](#run-killed); the lock frees itself when its holder dies",
+    ),
+    Failure(
+        "schema-drift", "The tables are not as declared", "P2",
+        "Exit code 4; “Tables not as declared” names each table and column",
+        "Somebody altered a table, or the pipeline is newer than the warehouse",
+        "Nothing was loaded; the warehouse is as it was",
+        "When the run starts, before the first row",
+        ("Was the pipeline updated, or did somebody work on the tables?",),
+        (Step("See what would be added; nothing is ever dropped", MIGRATE), Step("Apply it", f"{MIGRATE} --apply"), Step("Run again", RUN)),
+        Step("There is nothing left to do", MIGRATE),
+        "Call the warehouse's owner before you apply anything that you do not understand",
     ),
     Failure(
         "run-killed", "The run was stopped", "P2",
         "Exit code 130, or a folder in `runs/` without `run.json`",
         "Somebody stopped the run, or the machine did",
-        "Batches committed before stay; the batch in hand is not in the warehouse",
-        "By the outcome “interrupted”, or by the missing record",
+        "Batches committed before stay, with a checkpoint; the batch in hand is not in the warehouse",
+        "By the outcome “interrupted”, by the missing record, or by the audit row “killed” that the next run leaves",
         ("Was it a person, a restart, or too little memory?",),
-        (Step("Run again: loading is by customer number, so nothing is loaded twice", RUN),),
-        _LIST,
+        (Step("Run again: it goes on behind the last committed batch of the same file", "python -m etl run --quiet"),
+         Step("Start from the first row instead, if you doubt what was loaded", "python -m etl run --restart")),
+        Step("The summary names the run it went on with, and rows read are those of the whole file", LIST_RUNS),
         "If it is stopped again at the same place, run with smaller batches: `--set input.batch_size=5000`",
     ),
     Failure(

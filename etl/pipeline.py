@@ -109,7 +109,6 @@ def _load_input(state: _Run, warehouse: Warehouse) -> None:
     _take_up(state, warehouse, source.facts)
     knowledge = Knowledge(references, settings.risk, state.progress.as_of.date())
     _load_batches(state, source, knowledge, warehouse)
-    warehouse.forget_checkpoint()
 
 
 def _take_up(state: _Run, warehouse: Warehouse, facts: InputFacts) -> None:

@@ -130,7 +130,10 @@ def test_rows_and_checkpoint_are_committed_together_or_not_at_all(warehouse: Duc
     assert warehouse.checkpoint() == kept
     assert kept is not None
     assert (kept.run_id, kept.line) == ("run", 2)
-    warehouse.forget_checkpoint()
+    row = AuditRow(uuid4(), "upsert", "success", 1, 1, 0, NOW, LATER, None, "0.1.0")
+    warehouse.end_audit(row._replace(outcome="failed"))
+    assert warehouse.checkpoint() == kept
+    warehouse.end_audit(row)
     assert warehouse.checkpoint() is None
 
 

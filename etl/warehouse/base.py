@@ -258,11 +258,6 @@ class Warehouse(ABC):
             found = self.execute(f"SELECT {', '.join(CHECKPOINT_COLUMNS)} FROM {CHECKPOINT_TABLE}")
         return Checkpoint(*found[0]) if len(found) == 1 else None
 
-    def forget_checkpoint(self) -> None:
-        """Say that the load is finished, or is to start anew."""
-        with self.guarded():
-            self.execute(f"DELETE FROM {CHECKPOINT_TABLE}")
-
     def begin_audit(self, row: AuditRow) -> None:
         """Add a run's row. Rows still under way are of runs that died, for whoever calls this holds the lock."""
         with self.transaction():
@@ -270,10 +265,12 @@ class Warehouse(ABC):
             self.execute(sql.insert(AUDIT_TABLE, tuple(AUDIT_COLUMNS)), [*map(naive, row)])
 
     def end_audit(self, row: AuditRow) -> None:
-        """Complete a run's row."""
+        """Complete a run's row. After a success there is nothing to go on with, so the checkpoint goes with it."""
         sets = ", ".join(f"{name} = ?" for name in AUDIT_COLUMNS if name != "batch_id")
         with self.transaction():
             self.execute(f"UPDATE {AUDIT_TABLE} SET {sets} WHERE batch_id = ?", [*map(naive, row[1:]), row.batch_id])
+            if row.outcome == "success":
+                self.execute(f"DELETE FROM {CHECKPOINT_TABLE}")
 
     def health(self) -> Health:
         """Count tables and rows."""
