@@ -89,6 +89,11 @@ def is_private(name: str) -> bool:
     return bool((setting_names()[name].json_schema_extra or {}).get("private"))
 
 
+def unit(name: str) -> str:
+    """Return the unit of the setting called `name`, empty when it has none."""
+    return _unit(setting_names()[name])
+
+
 def as_text(settings: LoadedSettings, private: bool = False) -> dict[str, dict[str, str]]:
     """Return each setting's value and origin by dotted name, as a run record keeps them.
 
@@ -204,13 +209,20 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> Iterator[str
     known = setting_names()
     for fault in error.errors(include_url=False, include_context=False):
         name = ".".join(str(part) for part in fault["loc"])
-        origin = origins.get(name, "default")
+        setting = _setting_of(name)
+        origin = origins.get(name) or origins.get(setting or "", "default")
         if fault["type"] == "extra_forbidden":
             yield f"{name} (from {origin}): no such setting{_nearest(name, known)}"
         else:
             unit = _unit(known.get(name))
-            given = "" if name in known and is_secret(name) else f"; got {str(fault['input'])[:40]!r}"
+            # Of a whole section nothing is quoted: its secrets are in it.
+            given = f"; got {str(fault['input'])[:40]!r}" if setting and not is_secret(setting) else ""
             yield f"{name} (from {origin}): {fault['msg']}{given}{f', unit: {unit}' if unit else ''}"
+
+
+def _setting_of(name: str) -> str | None:
+    """Return the setting that a place in the settings belongs to: `mail.receivers` for `mail.receivers.0`."""
+    return next((setting for setting in setting_names() if name == setting or name.startswith(f"{setting}.")), None)
 
 
 def _unit(field: Any) -> str:

@@ -13,6 +13,9 @@ SHOW_SETTINGS = "python -m etl config"
 LIST_RUNS = "python -m etl runs"
 SHOW_QUARANTINE = "python -m etl quarantine"
 MIGRATE = "python -m etl migrate"
+TEST_ALERTS = "python -m etl alert test"
+LIST_ALERTS = "python -m etl alert list"
+WATCH = "python -m etl alert check"
 
 
 @dataclass(frozen=True)
@@ -207,11 +210,35 @@ FAILURES: tuple[Failure, ...] = (
         "Pages say they are older than two scheduled runs; the newest run on the list is too old",
         "The scheduler did not start the run, or the machine was off",
         "Readers see old data without an error anywhere",
-        "By the age of the pages; nothing inside the pipeline can notice that it was not started",
+        "By the age of the pages, and by a watcher outside the pipeline that calls `python -m etl alert check`",
         ("When was the last run, and did it fail?",),
         (Step("See the list", LIST_RUNS), Step("Run by hand", RUN), Step("Mend the schedule")),
         _LIST,
         "Call the operations lead; tell the readers which day's data they see",
+    ),
+    Failure(
+        "run-slow", "The run took much longer than usual", "P3",
+        "An alert “run slow”, or a run's page whose stages took longer than those of the runs before",
+        "More rows than usual, a busy machine, or a slower stage",
+        "None yet; if it grows, the next deadline is missed",
+        "After each run, against the baseline of its environment",
+        ("Did the rows grow as the time did? Then nothing is wrong with the pipeline", "Which stage took the time? The run's page tells"),
+        (Step("Compare the runs", LIST_RUNS), Step("See what else runs on the machine at that hour"), Step("Run again", RUN)),
+        _LIST,
+        "If one stage stays slow with the same number of rows, report the stage and the commit since which it is",
+    ),
+    Failure(
+        "alert-not-sent", "An alert was not sent", "P3",
+        "A warning “alert could not be sent” on the run's page, or `failed` in the list of alerts",
+        "The mail server is down, refuses the sign-in or a receiver, or can't prove who it is",
+        "The run is as good as it is without the mail; nobody was told what it found",
+        "By the record of the run, and by the next mail that comes through",
+        ("Which error class stands in the list? The page on e-mail alerts says what each one means",
+         "What did the alerts that were not sent say? Act on them first"),
+        (Step("See what was found and not sent", LIST_ALERTS), Step("Correct the setting or have the mail server mended; see the mail settings", SHOW_SETTINGS),
+         Step("Send a test of every alert", TEST_ALERTS)),
+        Step("Each line says sent", LIST_ALERTS),
+        "Tell the operations lead by telephone, and look at the list of runs by hand until mail works",
     ),
     Failure(
         "wrong-figures", "The run is green and the data is wrong", "P1",

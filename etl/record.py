@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
+from etl.failures import Severity
+
 SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
 LATEST = "latest.json"
@@ -129,6 +131,31 @@ class WarehouseRecord(_Part):
     audit_rows: NonNegativeInt
 
 
+class BaselineVerdict(_Part):
+    """How long the run took against the baseline of its environment."""
+
+    ratio: NonNegativeFloat = Field(description="Seconds of this run divided by those of the baseline")
+    slow: bool = Field(description="Whether that is more than the settings allow")
+
+
+class AlertRecord(_Part):
+    """What became of one alert: what it was about, whether it was sent, and if not, why. No address and no answer of a server."""
+
+    at: AwareDatetime
+    environment: str
+    signal: str = Field(description="Id of the signal that was judged")
+    cause: str = Field(description="What makes two alerts the same: the signal, and the class of the error where there is one")
+    severity: Severity
+    kind: Literal["alert", "resolved", "test"]
+    outcome: Literal["sent", "suppressed", "failed", "off"] = Field(
+        description="suppressed: told within the quiet time; off: the settings name no mail server"
+    )
+    error_class: str | None = Field(None, description="Class of the error when it failed")
+    code: int | None = Field(None, description="SMTP code of the server's answer when it failed with one")
+    refused: NonNegativeInt = Field(0, description="Receivers that the server refused although others got the mail")
+    run_id: str | None = Field(description="The run it is about; none when a watcher from outside found it")
+
+
 class Host(_Part):
     """What the run ran on; no machine or user name."""
 
@@ -175,6 +202,8 @@ class RunRecord(_Part):
     risk: dict[str, NonNegativeInt] = Field(description="Loaded rows by risk band")
     businesses: NonNegativeInt
     warehouse: WarehouseRecord | None
+    baseline: BaselineVerdict | None = None
+    alerts: tuple[AlertRecord, ...] = ()
 
     def stage(self, name: str) -> StageRecord | None:
         """Return the stage called `name`, or None when the run did not come that far."""

@@ -4,11 +4,13 @@ Two levels, section and name. A field marked `private` names a person or an inte
 whether it is set. Secrets are `SecretStr`: they come from the environment or the secrets folder, never from a file in git.
 """
 
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "HANDOVER_"
 
@@ -18,7 +20,25 @@ _SECONDS: dict[str, Any] = {"unit": "seconds"}
 _PRIVATE: dict[str, Any] = {"private": True}
 _DAYS: dict[str, Any] = {"unit": "days"}
 _ADDRESS = r"^(https?://[^\s/]+(/[^\s]*)?)?$"
+_MAIL_ADDRESS = re.compile(r"[^@\s,;<>()\"\x00-\x1f\x7f]+@[^@\s,;<>()\"\x00-\x1f\x7f]+")
 Points = Annotated[int, Field(ge=0, le=100, json_schema_extra={"unit": "points"})]
+
+
+def _listed(value: object) -> object:
+    """Take `one, two` for a list, as a command line or a variable gives it; JSON is taken too."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _addressed(value: str) -> str:
+    if not _MAIL_ADDRESS.fullmatch(value):
+        raise ValueError("this is no mail address; write it as name@example.org")
+    return value
+
+
+MailAddress = Annotated[str, AfterValidator(_addressed)]
+MailAddresses = Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -173,9 +193,19 @@ class MailSettings(_Section):
     ca_file: Path | None = Field(None, description="Certificate authority of the mail server; empty trusts the system's")
     user: str = Field("", description="Name to sign in with; empty does not sign in", json_schema_extra=_PRIVATE)
     password: SecretStr = Field(SecretStr(""), description="Password to sign in with")
-    sender: str = Field("", description="Address that alerts come from", json_schema_extra=_PRIVATE)
-    receivers: tuple[str, ...] = Field((), description="Addresses that alerts go to", json_schema_extra=_PRIVATE)
-    timeout: float = Field(10, gt=0, le=120, description="Longest wait for the mail server", json_schema_extra=_SECONDS)
+    sender: Literal[""] | MailAddress = Field("", description="Address that alerts come from", json_schema_extra=_PRIVATE)
+    receivers: MailAddresses = Field(
+        (), description="Addresses that alerts go to, with commas between", json_schema_extra=_PRIVATE
+    )
+    timeout: float = Field(
+        10, gt=0, le=120, description="Longest wait for one answer of the mail server", json_schema_extra=_SECONDS
+    )
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if self.user and self.security == "none":
+            raise ValueError("security is none, so signing in would send the password in the clear; choose starttls or tls")
+        return self
 
 
 class Range(_Section):

@@ -85,3 +85,29 @@ def test_every_setting_says_what_it_is_for_and_numbers_have_a_unit() -> None:
             extra = field.json_schema_extra or {}
             units = [extra.get("unit"), *(getattr(one, "json_schema_extra", {}).get("unit") for one in field.metadata)]
             assert any(units), f"{name} has no unit"
+
+
+def test_a_list_is_taken_with_commas_or_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_config(tmp_path, '[mail]\nreceivers = ["a@x.example"]\n')
+    assert config.load(folder=folder).values.mail.receivers == ("a@x.example",)
+    for text in ("a@x.example, b@x.example", '["a@x.example", "b@x.example"]'):
+        monkeypatch.setenv("HANDOVER_MAIL__RECEIVERS", text)
+        assert config.load(folder=folder).values.mail.receivers == ("a@x.example", "b@x.example")
+
+
+@pytest.mark.parametrize("address", ["ops", "ops@", "@x.example", "a@x.example\nBcc: b@x.example", "Ops <a@x.example>"])
+@pytest.mark.parametrize("name", ["mail.sender", "mail.receivers"])
+def test_what_is_no_mail_address_is_refused_and_named(name: str, address: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}.* \(from command line\): .*write it as name@example\.org"):
+        config.load(overrides={name: address}, folder=write_config(tmp_path, ""))
+
+
+def test_signing_in_without_protection_is_refused_and_no_secret_is_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDOVER_MAIL__PASSWORD", "hunter2")
+    folder = write_config(tmp_path, '[mail]\nuser = "handover"\nsecurity = "none"\n')
+    with pytest.raises(ConfigError, match="in the clear") as caught:
+        config.load(folder=folder)
+    assert "hunter2" not in str(caught.value)
+    assert "got" not in str(caught.value)

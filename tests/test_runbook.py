@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from etl.stages import STAGES
 from generators.pages.reference import exit_codes
 from tests.conftest import ROOT
 from tests.customers import customer, write_customers
+from tests.mail_server import HOST, mail_server
 from tests.pages import CONTEXTS, render_deliverable
 
 IDS = {one.id for one in FAILURES}
@@ -69,6 +71,22 @@ def test_contacts_are_complete_for_whoever_the_page_sends_one_to() -> None:
         assert set(contact) == {"role", "channel", "hours", "deputy"}
 
 
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A mail server that the settings name."""
+    with mail_server(None, sign_in=False) as (_, port):
+        for name, value in {
+            "HOST": HOST,
+            "PORT": str(port),
+            "SECURITY": "none",
+            "SENDER": "a@x.example",
+            "RECEIVERS": "b@x.example",
+        }.items():
+            monkeypatch.setenv(f"HANDOVER_MAIL__{name}", value)
+        yield
+
+
+@pytest.mark.usefixtures("mail")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_works(command: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(command)

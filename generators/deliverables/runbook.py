@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from etl.failures import FAILURES, LIST_RUNS, RUN, SEVERITY_WORDS, SHOW_QUARANTINE, SHOW_SETTINGS
+from etl.failures import FAILURES, LIST_ALERTS, LIST_RUNS, RUN, SEVERITY_WORDS, SHOW_QUARANTINE, SHOW_SETTINGS, TEST_ALERTS, WATCH
 from etl.stages import STAGES
 from generators.context import Context
 from generators.deliverable import Deliverable
@@ -23,6 +23,9 @@ ROUTINE = (
     ("Look at the rejected rows of a run", SHOW_QUARANTINE),
     ("Change a setting for one run", "python -m etl run --set input.batch_size=10000"),
     ("See the settings of production", "python -m etl config --environment production"),
+    ("See which alerts were sent", LIST_ALERTS),
+    ("Send a test of every alert", TEST_ALERTS),
+    ("Ask whether a successful run is overdue", WATCH),
 )
 
 
