@@ -40,7 +40,7 @@ def run(session: nox.Session) -> None:
         told = str(session.run("python", "-m", "handover", *session.posargs, success_codes=[0, 10], silent=True, stderr=None))
     except nox.command.CommandFailed:  # a failed run is documented too, then reported
         failed = True
-    session.run("python", "-m", "mkdocs", "build", "--strict", "--quiet")
+    session.run("python", "-m", "mkdocs", "build", "--strict", silent=True)  # with --quiet it would not count warnings
     sys.stdout.write(f"\n{told}  site     {SITE.resolve().as_uri()}\n\n")
     if failed:
         session.error("the pipeline run failed; the site tells why and what to do")

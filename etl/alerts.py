@@ -18,7 +18,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from etl.config import LoadedSettings
-from etl.errors import EXIT_WARNINGS, ConfigError
+from etl.errors import ConfigError
 from etl.failures import Severity
 from etl.mail import Delivery, Notice, compose, sample, send
 from etl.record import FILE_NAME as RECORD_NAME
@@ -80,11 +80,7 @@ def send_samples(loaded: LoadedSettings, now: datetime, signals: Sequence[Signal
 
 def with_alerts(record: RunRecord, alerts: tuple[AlertRecord, ...]) -> RunRecord:
     """Return the record with its alerts; what could not be sent adds a warning, and a plain success becomes one with warnings."""
-    warnings = tuple(_warnings(alerts))
-    changes: dict[str, object] = {"alerts": alerts, "warnings": record.warnings + warnings}
-    if warnings and record.outcome == "success":
-        changes |= {"outcome": "warnings", "exit_code": EXIT_WARNINGS}
-    return record.model_copy(update=changes)
+    return record.warned(tuple(_warnings(alerts)), alerts=alerts)
 
 
 def read_journal(runs: Path) -> Iterator[AlertRecord]:

@@ -5,6 +5,7 @@ text, comes through marked, with the line as it came, so that validation can sen
 """
 
 import codecs
+import difflib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -147,11 +148,17 @@ class CsvSource:
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if missing or twice:
             faults = [f"column {name!r} is missing" for name in missing] + [f"column {name!r} stands twice" for name in twice]
-            found = ", ".join(name[:30] for name in columns[:20])
             raise InputError(
-                f"{self.path.name}, line 1: {'; '.join(faults)}; found: {found}. "
+                f"{self.path.name}, line 1: {'; '.join(faults)}; found: {_like_columns(columns)}. "
                 "Correct the header in the file or ask the supplier for the agreed layout."
             )
+
+
+def _like_columns(columns: tuple[str, ...]) -> str:
+    """Return the headings that resemble agreed ones. Where the header is missing, they are a customer's data: only counted."""
+    shown = [name for name in columns if difflib.get_close_matches(name, INPUT_COLUMNS, n=1, cutoff=0.6)]
+    others = len(columns) - len(shown)
+    return ", ".join([*shown, *([f"{others} other(s) unlike any agreed column"] if others else [])])
 
 
 def _starts(path: Path) -> Iterator[bytes]:

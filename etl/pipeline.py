@@ -18,6 +18,8 @@ from uuid import UUID, uuid4
 from pydantic import ValidationError
 
 from etl import __version__
+from etl.alerts import send_alerts, with_alerts
+from etl.baseline import with_baseline
 from etl.config import LoadedSettings, as_text
 from etl.errors import ConfigError, ThresholdError
 from etl.extract import CsvSource, InputFacts
@@ -80,16 +82,20 @@ def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto") ->
             _process_input(state)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every end of a run is recorded, whatever it was
             state.error = state.error or error
-        record = make_record(_ended(state))
+        record = with_baseline(make_record(_ended(state)), loaded)
+        record = with_alerts(record, send_alerts(loaded, record, datetime.now(UTC)))
         write_record(record, runs)
     return record
 
 
 def _process_input(state: _Run) -> None:
-    with open_warehouse(state.loaded.values.warehouse) as warehouse:  # first of all, so that every failure after it is audited
-        warehouse.prepare()
-        state.before = warehouse.health()
-        warehouse.begin_audit(_audit_row(state, "running", None))
+    with state.watch.observe("load"):  # first of all, so that every failure after it is audited
+        opened = open_warehouse(state.loaded.values.warehouse)
+    with opened as warehouse:
+        with state.watch.observe("load"):
+            warehouse.prepare()
+            state.before = warehouse.health()
+            warehouse.begin_audit(_audit_row(state, "running", None))
         try:
             _load_input(state, warehouse)
         except BaseException as error:

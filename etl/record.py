@@ -4,13 +4,14 @@ Times are UTC with offset, durations seconds, memory megabytes (1,000,000 bytes)
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
+from etl.errors import EXIT_WARNINGS
 from etl.failures import Severity
 
 SCHEMA_VERSION = 1
@@ -136,6 +137,8 @@ class BaselineVerdict(_Part):
 
     ratio: NonNegativeFloat = Field(description="Seconds of this run divided by those of the baseline")
     slow: bool = Field(description="Whether that is more than the settings allow")
+    seconds: NonNegativeFloat = Field(description="Median seconds of the runs of the baseline")
+    runs: NonNegativeInt = Field(description="How many runs the baseline is made of")
 
 
 class AlertRecord(_Part):
@@ -204,6 +207,13 @@ class RunRecord(_Part):
     warehouse: WarehouseRecord | None
     baseline: BaselineVerdict | None = None
     alerts: tuple[AlertRecord, ...] = ()
+
+    def warned(self, warnings: Sequence[str], **changes: object) -> "RunRecord":
+        """Return the record with changes and more warnings; a plain success becomes one with warnings."""
+        changes["warnings"] = (*self.warnings, *warnings)
+        if warnings and self.outcome == "success":
+            changes |= {"outcome": "warnings", "exit_code": EXIT_WARNINGS}
+        return self.model_copy(update=changes)
 
     def stage(self, name: str) -> StageRecord | None:
         """Return the stage called `name`, or None when the run did not come that far."""

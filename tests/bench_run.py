@@ -42,7 +42,7 @@ def main() -> int:
     """Print both times and their ratio; return 1 when it is beyond the limit."""
     with tempfile.TemporaryDirectory() as folder:
         project = copy_project(Path(folder) / "project")
-        job, build = ["handover", "--quiet"], ["mkdocs", "build", "--strict", "--quiet"]
+        job, build = ["handover", "--quiet"], ["mkdocs", "build", "--strict"]
         timed(project, job, build)
         apart = statistics.median(notebook_seconds(project) for _ in range(3))
         pairs = [(timed(project, job, build) - apart, timed(project, build)) for _ in range(ROUNDS)]

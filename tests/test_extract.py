@@ -100,6 +100,16 @@ def test_a_missing_column_names_file_line_column_and_what_was_found(tmp_path: Pa
         CsvSource(write_customers(tmp_path / "c.csv", rows), InputSettings())
 
 
+def test_a_file_without_header_does_not_quote_its_first_customer(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(",".join(customer(1).values()) + "\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"column 'customer_id' is missing.*found: 8 other\(s\) unlike any agreed column"
+    ) as caught:
+        CsvSource(path, InputSettings())
+    assert not any(value.lower() in str(caught.value).lower() for value in customer().values() if len(value) > 1)
+
+
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(HEADER + ",email\n", encoding="utf-8")

@@ -264,13 +264,14 @@ def from_the_file(lines: list[Line]) -> dict[str, tuple[int, int]]:
     repeated = 0
     for line in lines:
         number = line.fields["customer_id"].lstrip("0")
-        repeated += line.whole and number != "" and number in seen
-        seen.add(number)
+        if number.isdecimal() and int(number) < 2**31:
+            repeated += line.whole and number in seen
+            seen.add(number)
     found["customer_id.unique"] = (sum(line.fields["customer_id"] != "" for line in whole), repeated)
     statuses = [line.fields["status"].lower() for line in whole if line.fields["status"]]
     found["status.known"] = (len(statuses), sum(one not in ("active", "inactive", "suspended", "closed") for one in statuses))
     postcodes = [line.fields["postcode"].upper().replace(" ", "") for line in whole if line.fields["postcode"]]
-    special = sum(bool(re.match(r"GIR0AA$|BFPO|(?:GY|JE|IM)\d", one)) for one in postcodes)
+    special = sum(bool(re.match(r"GIR0AA$|BFPO|(?:GY|JE|IM)\d|GX11|.{4}1ZZ$", one)) for one in postcodes)
     found["postcode.special"] = (len(postcodes), special)
     return found
 

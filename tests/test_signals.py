@@ -45,7 +45,7 @@ def aged(hours: float, record: RunRecord | None = None) -> RunRecord:
 
 
 def compared(slow: bool) -> RunRecord:
-    return make_record().model_copy(update={"baseline": BaselineVerdict(ratio=1.6, slow=slow)})
+    return make_record().model_copy(update={"baseline": BaselineVerdict(ratio=1.6, slow=slow, seconds=10.0, runs=7)})
 
 
 def since(hours: float) -> dict[str, Any]:

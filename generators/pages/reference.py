@@ -37,7 +37,7 @@ def write_reference(context: Context, renderer: Renderer) -> None:
 
 def exit_codes() -> list[tuple[int, str, str]]:
     """Return every exit code with its meaning and the runbook's anchor, in numeric order."""
-    codes = [(error.exit_code, error.meaning, error.runbook) for error in ERROR_CLASSES]
+    codes = [(error.exit_code, error.meaning, error.runbook) for error in ERROR_CLASSES if error.__base__ is PipelineError]
     codes += [
         (EXIT_SUCCESS, "Success", ""),
         (EXIT_UNEXPECTED, PipelineError.meaning, PipelineError.runbook),
