@@ -70,6 +70,12 @@ def load(
     return LoadedSettings(environment, settings, origins)
 
 
+def with_input(settings: LoadedSettings, path: Path) -> LoadedSettings:
+    """Return the same settings with another customer file."""
+    values = settings.values.model_copy(update={"input": settings.values.input.model_copy(update={"path": path})})
+    return LoadedSettings(settings.environment, values, {**settings.origins, "input.path": "command line"})
+
+
 def setting_names() -> dict[str, Any]:
     """Return every setting's dotted name with its field (type, default, description, unit)."""
     return {

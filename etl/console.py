@@ -13,6 +13,7 @@ COMMANDS = {
     "config": "show every setting with its value and origin, or check them",
     "runs": "list the runs, oldest first",
     "baseline": "set the baseline that runs are judged against, or show it",
+    "health": "look at everything a run depends on",
     "migrate": "show what the tables lack of the schema, or add it",
     "alert": "send a test of the alerts, list what was sent, or check whether a run is overdue",
     "quarantine": "count a run's rejected rows by rule and name their lines",

@@ -21,7 +21,7 @@ from pyroaring import BitMap
 from etl.errors import InputError
 from etl.lines import Records, below_header, cut_lines, read_blocks, split_quoted, split_records
 from etl.rules import id_numbers
-from etl.schema import INPUT_COLUMNS, KEY
+from etl.schema import INPUT_COLUMNS, KEY, QUARANTINE_COLUMNS
 from etl.settings import InputSettings
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class CsvSource:
         stat = self.path.stat()
         self.facts = InputFacts(
             self.path.name, stat.st_size, _sha256(self.path), datetime.fromtimestamp(stat.st_mtime, UTC),
-            encoding, delimiter, columns, tuple(c for c in columns if c not in INPUT_COLUMNS),
+            encoding, delimiter, columns, tuple(c for c in columns if c not in INPUT_COLUMNS + QUARANTINE_COLUMNS),
         )  # fmt: skip
 
     def batches(self, rows: int, after: int = 1) -> Iterator[pd.DataFrame]:

@@ -210,6 +210,17 @@ def send(messages: Sequence[EmailMessage], mail: MailSettings) -> list[Delivery]
     return done
 
 
+def greet(mail: MailSettings) -> Delivery:
+    """Connect and sign in as for sending, and send nothing; raises nothing."""
+    try:
+        with _connected(mail) as server:
+            _sign_in(server, mail)
+            server.noop()
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        return _failed(error)
+    return Delivery()
+
+
 def _require_addresses(mail: MailSettings) -> None:
     missing = [name for name in ("sender", "receivers") if not getattr(mail, name)]
     if missing:

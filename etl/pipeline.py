@@ -23,10 +23,11 @@ from etl.baseline import with_baseline
 from etl.config import LoadedSettings, as_text
 from etl.errors import ConfigError, ThresholdError
 from etl.extract import CsvSource, InputFacts
+from etl.health import check_before_run
 from etl.log import log_run, logger
 from etl.progress import Progress, Step, Stopwatch, cpu_seconds
 from etl.quarantine import Quarantine, refused_rows, rejected_rows
-from etl.record import Resumed, RunRecord, new_run_id, write_record
+from etl.record import ComponentRecord, Operation, Resumed, RunRecord, new_run_id, write_record
 from etl.recording import Ended, describe_fault, make_record
 from etl.references import load_references
 from etl.rules import REFUSED
@@ -48,12 +49,14 @@ class _Run:
     started: datetime
     progress: Progress
     resume: Resume
+    operation: Operation
     cpu_before: float = field(default_factory=cpu_seconds)
     batch_id: UUID = field(default_factory=uuid4)
     facts: InputFacts | None = None
     resumed: Resumed | None = None
     before: Health | None = None
     after: Health | None = None
+    health: tuple[ComponentRecord, ...] = ()
     error: BaseException | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     """What is measured outside of batches."""
@@ -63,19 +66,20 @@ class _Run:
         return Quarantine(self.folder)
 
 
-def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto") -> RunRecord:
+def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto", resubmission: bool = False) -> RunRecord:
     """Run the pipeline and return its record, which also lies in the runs folder.
 
     A failure does not raise: it stands in the record with its exit code. `quiet` keeps the terminal free of log lines.
     `resume` says what to do with a load of the same input that did not end: go on with it (`auto`), insist on that
-    (`require`), or start from the first row (`never`).
+    (`require`), or start from the first row (`never`). A `resubmission` brings corrected rows of earlier runs.
     """
     started = datetime.now(UTC)
     runs = loaded.values.runs.path
     run_id = new_run_id(started, secrets.token_hex(3))
     folder = runs / run_id
     folder.mkdir(parents=True)
-    state = _Run(run_id, folder, loaded, started, Progress.start("", started), resume)
+    operation: Operation = "resubmit" if resubmission else "upsert"
+    state = _Run(run_id, folder, loaded, started, Progress.start("", started), resume, operation)
     with log_run(folder, run_id, quiet):
         logger().info("run started", environment=loaded.environment, version=__version__)
         try:
@@ -97,6 +101,8 @@ def _process_input(state: _Run) -> None:
             state.before = warehouse.health()
             warehouse.begin_audit(_audit_row(state, "running", None))
         try:
+            with state.watch.observe("record"):
+                state.health = check_before_run(state.loaded, state.started, warehouse)
             _load_input(state, warehouse)
         except BaseException as error:
             state.error = error
@@ -232,7 +238,7 @@ def _audit_row(state: _Run, outcome: str, ended: datetime | None) -> AuditRow:
     progress = state.progress
     message = describe_fault(state.error).message if state.error else None
     return AuditRow(
-        state.batch_id, "upsert", outcome, progress.read, sum(progress.upserts), progress.quarantined,
+        state.batch_id, state.operation, outcome, progress.read, sum(progress.upserts), progress.quarantined,
         state.started, ended, message and message[:1000], __version__,
     )  # fmt: skip
 
@@ -243,6 +249,6 @@ def _ended(state: _Run) -> Ended:
     progress.seconds += (datetime.now(UTC) - state.started).total_seconds()
     progress.cpu_seconds += cpu_seconds() - state.cpu_before
     return Ended(
-        state.run_id, state.batch_id, state.loaded, state.started, datetime.now(UTC), progress,
-        state.facts, state.resumed, state.before, state.after, state.error,
+        state.run_id, state.batch_id, state.operation, state.loaded, state.started, datetime.now(UTC), progress,
+        state.facts, state.resumed, state.before, state.after, state.health, state.error,
     )  # fmt: skip

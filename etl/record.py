@@ -18,6 +18,8 @@ SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
 LATEST = "latest.json"
 
+HealthState = Literal["ok", "warning", "failed", "off"]
+Operation = Literal["upsert", "resubmit"]
 Outcome = Literal["success", "warnings", "failed", "interrupted"]
 
 
@@ -132,6 +134,26 @@ class WarehouseRecord(_Part):
     audit_rows: NonNegativeInt
 
 
+class ComponentRecord(_Part):
+    """The state of one component that runs depend on. The texts hold no personal data and no secret."""
+
+    name: str
+    state: HealthState
+    told: str = Field(description="What was found")
+    advice: str = Field(description="What to do about it")
+    runbook: str = Field(description="Anchor of the runbook section that helps")
+    exit_code: NonNegativeInt = Field(description="What a run would end with because of it")
+    seconds: NonNegativeFloat
+
+
+class HealthRecord(_Part):
+    """One look at all components."""
+
+    environment: str
+    checked_at: AwareDatetime
+    components: tuple[ComponentRecord, ...]
+
+
 class BaselineVerdict(_Part):
     """How long the run took against the baseline of its environment."""
 
@@ -181,6 +203,7 @@ class RunRecord(_Part):
     run_id: str = Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$", description="Start in UTC and a random part; sorts by time")
     batch_id: str = Field(description="The run's id in the audit table")
     environment: str
+    operation: Operation = Field("upsert", description="resubmit: corrected rows of earlier runs")
     resumed: Resumed | None = Field(None, description="The unfinished run this one went on with; its rows are counted here too")
     outcome: Outcome
     exit_code: int
@@ -205,6 +228,7 @@ class RunRecord(_Part):
     risk: dict[str, NonNegativeInt] = Field(description="Loaded rows by risk band")
     businesses: NonNegativeInt
     warehouse: WarehouseRecord | None
+    health: tuple[ComponentRecord, ...] = Field((), description="What the look before the run found")
     baseline: BaselineVerdict | None = None
     alerts: tuple[AlertRecord, ...] = ()
 

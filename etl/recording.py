@@ -24,10 +24,12 @@ from etl.quality import overall, score_dimensions
 from etl.record import (
     BatchTimes,
     Code,
+    ComponentRecord,
     DimensionRecord,
     Fault,
     Host,
     InputRecord,
+    Operation,
     Outcome,
     Quality,
     Resumed,
@@ -48,6 +50,7 @@ class Ended:
 
     run_id: str
     batch_id: UUID
+    operation: Operation
     loaded: LoadedSettings
     started: datetime
     ended: datetime
@@ -56,6 +59,7 @@ class Ended:
     resumed: Resumed | None
     before: Health | None
     after: Health | None
+    health: tuple[ComponentRecord, ...]
     error: BaseException | None
 
 
@@ -70,7 +74,7 @@ def make_record(run: Ended) -> RunRecord:
     _log_end(flows, outcome, fault)
     commit, dirty = code_version(Path(__file__).parent)
     return RunRecord(
-        run_id=run.run_id, batch_id=str(run.batch_id), environment=run.loaded.environment, resumed=run.resumed,
+        run_id=run.run_id, batch_id=str(run.batch_id), environment=run.loaded.environment, operation=run.operation, resumed=run.resumed,
         outcome=outcome, exit_code=exit_code, warnings=tuple(warnings), fault=fault,
         started_at=run.started, ended_at=run.ended, seconds=round(progress.seconds, 3),
         cpu_seconds=round(progress.cpu_seconds, 3), peak_mb=round(max(flow.peak_mb for flow in progress.flows.values()), 1),
@@ -83,7 +87,7 @@ def make_record(run: Ended) -> RunRecord:
         batches=_batch_times(progress.batch_seconds),
         rules={rule_id: RuleRecord(**tally._asdict()) for rule_id, tally in progress.tallies.items()},
         quality=quality, enrichment=progress.sources, risk=progress.risk, businesses=progress.businesses,
-        warehouse=_warehouse_record(run),
+        health=run.health, warehouse=_warehouse_record(run),
     )  # fmt: skip
 
 

@@ -148,6 +148,11 @@ def _control_characters(batch: pd.DataFrame) -> Mask:
     return marks.reindex(batch.index, fill_value=False)
 
 
+def starts_formula(text: str) -> bool:
+    """Tell whether a spreadsheet would take a cell for a formula."""
+    return text.startswith(("=", "@", "+", "-", "\t", "\r"))
+
+
 def _formulas(batch: pd.DataFrame) -> Mask:
     return found(batch["first_name"], _FORMULA) | found(batch["last_name"], _FORMULA) | found(batch["company"], _FORMULA)
 

@@ -130,6 +130,9 @@ KEY = "customer_id"
 INPUT_COLUMNS: tuple[str, ...] = tuple(c.name for c in COLUMNS if c.source == "input file")
 """The columns an input file must have, in the order of the table (any order in the file will do)."""
 
+QUARANTINE_COLUMNS = ("quarantine_run", "quarantine_line", "broken_rules", "as_it_came")
+"""What a file of rejected rows has besides the input columns: where each row came from and what was wrong with it."""
+
 STATUSES: tuple[str, ...] = ("active", "inactive", "suspended", "closed")
 
 AUDIT_COLUMNS: dict[str, dict[str, str]] = {

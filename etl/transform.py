@@ -88,6 +88,9 @@ def _normal_text(text: pa.LargeStringArray) -> pa.LargeStringArray:
     if not pc.all(pc.string_is_ascii(text)).as_py():
         text = pc.utf8_normalize(text, form="NFC")
     text = pc.utf8_trim_whitespace(text)
+    guarded = pc.match_substring_regex(text, "^'[=@+-]")  # a spreadsheet's sign for "this is text", as our own exports have it
+    if pc.any(guarded).as_py():
+        text = pc.if_else(guarded, pc.utf8_slice_codeunits(text, 1), text)
     if pc.any(pc.match_substring(text, "  ")).as_py():
         text = pc.replace_substring_regex(text, " {2,}", " ")
     nothing = pc.is_in(pc.utf8_lower(text), value_set=_STAND_INS)

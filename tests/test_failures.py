@@ -101,7 +101,7 @@ def test_what_was_loaded_before_stays_after_a_failed_run(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["quarantine", "20200101T000000Z-000000"], "no run '20200101T000000Z-000000'"),
+        (["quarantine", "--run", "20200101T000000Z-000000"], "no run '20200101T000000Z-000000'"),
         (["quarantine"], "no run yet"),
         (["run", "--environment", "nowhere"], "there is no such environment; found in config/: default, production, test"),
         (["config", "--set", "input.path"], "Write it as NAME=VALUE"),

@@ -1,5 +1,7 @@
 """What every warehouse does the same way: load a batch with its checkpoint, find the rows it refuses, audit, compare tables."""
 
+import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -278,6 +280,17 @@ class Warehouse(ABC):
             tables = tuple(table for table in sorted(sql.EXPECTED) if self.columns_of(table))
             rows, audits = (self._count(name) if name in tables else 0 for name in (TABLE, AUDIT_TABLE))
         return Health(True, tables, rows, audits, self.server)
+
+    def probe(self) -> float:
+        """Return the seconds of a round trip, after a row was written and rolled back; raises WarehouseError without the rights."""
+        row = Checkpoint("probe", "", 0, datetime(2000, 1, 1), "")
+        with contextlib.suppress(_Undo), self.transaction():
+            self.execute(sql.insert(CHECKPOINT_TABLE, tuple(CHECKPOINT_COLUMNS)), row)
+            raise _Undo
+        begin = time.perf_counter()
+        with self.guarded():
+            self.execute("SELECT 1")
+        return time.perf_counter() - begin
 
     def _count(self, table: str) -> int:
         return int(self.execute(f"SELECT count(*) FROM {table}")[0][0])
