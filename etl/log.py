@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import stamina
 import structlog
 
 FILE_NAME = "log.jsonl"
@@ -39,6 +40,7 @@ def log_run(folder: Path, run_id: str, quiet: bool = False) -> Iterator[None]:
     if not quiet:
         handlers.append(logging.StreamHandler(sys.stderr))
         handlers[1].setFormatter(_formatter(_plain))
+    stamina.instrumentation.set_on_retry_hooks([_log_retry])
     root = logging.getLogger("etl")
     root.setLevel(logging.INFO)
     root.propagate = False
@@ -49,6 +51,11 @@ def log_run(folder: Path, run_id: str, quiet: bool = False) -> Iterator[None]:
     finally:
         root.handlers = []
         handlers[0].close()
+
+
+def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    """Tell of a retry in place of the library's own words, which quote the error: that of a database can hold a row."""
+    logger().warning("tried again", error=type(details.caused_by).__name__, seconds=round(details.wait_for, 2))
 
 
 def _formatter(renderer: Any) -> logging.Formatter:

@@ -29,7 +29,7 @@ from etl.progress import Progress, Step, Stopwatch, cpu_seconds
 from etl.quarantine import Quarantine, refused_rows, rejected_rows
 from etl.record import ComponentRecord, Operation, Resumed, RunRecord, new_run_id, write_record
 from etl.recording import Ended, describe_fault, make_record
-from etl.references import load_references
+from etl.references import References, load_references
 from etl.rules import REFUSED
 from etl.transform import Knowledge, transform
 from etl.warehouse import AuditRow, Checkpoint, Health, Loaded, Warehouse, open_warehouse
@@ -54,6 +54,7 @@ class _Run:
     batch_id: UUID = field(default_factory=uuid4)
     facts: InputFacts | None = None
     resumed: Resumed | None = None
+    references: References | None = None
     before: Health | None = None
     after: Health | None = None
     health: tuple[ComponentRecord, ...] = ()
@@ -117,10 +118,11 @@ def _load_input(state: _Run, warehouse: Warehouse) -> None:
         source = CsvSource(settings.input.path, settings.input)
         state.facts = source.facts
     with state.watch.observe("enrich"):
-        references = load_references(settings.references)
-    _take_up(state, warehouse, source.facts)
-    knowledge = Knowledge(references, settings.risk, state.progress.as_of.date())
-    _load_batches(state, source, knowledge, warehouse)
+        state.references = load_references(settings.references, settings.services)
+    with state.references as references:
+        _take_up(state, warehouse, source.facts)
+        knowledge = Knowledge(references, settings.risk, state.progress.as_of.date())
+        _load_batches(state, source, knowledge, warehouse)
 
 
 def _take_up(state: _Run, warehouse: Warehouse, facts: InputFacts) -> None:
@@ -250,5 +252,5 @@ def _ended(state: _Run) -> Ended:
     progress.cpu_seconds += cpu_seconds() - state.cpu_before
     return Ended(
         state.run_id, state.batch_id, state.operation, state.loaded, state.started, datetime.now(UTC), progress,
-        state.facts, state.resumed, state.before, state.after, state.health, state.error,
+        state.facts, state.resumed, state.references, state.before, state.after, state.health, state.error,
     )  # fmt: skip

@@ -125,6 +125,28 @@ class Quality(_Part):
     dimensions: tuple[DimensionRecord, ...]
 
 
+class ServiceRecord(_Part):
+    """How a live service answered. calls = succeeded + failed; a call is one request, so retries are calls too."""
+
+    calls: NonNegativeInt
+    succeeded: NonNegativeInt
+    failed: dict[str, NonNegativeInt] = Field(description="Failed calls by kind")
+    retries: NonNegativeInt
+    refused: NonNegativeInt = Field(description="Calls not made because the breaker was open")
+    breaker_openings: NonNegativeInt
+    keys_asked: NonNegativeInt = Field(description="Postcodes or companies the service was to be asked about, retries apart")
+    keys_failed: NonNegativeInt = Field(description="Those of them that got no answer")
+    keys_cached: NonNegativeInt = Field(description="Postcodes or companies that the cache answered")
+    p50: NonNegativeFloat | None = Field(description="Median seconds of a call; None when there was none")
+    p95: NonNegativeFloat | None
+    p99: NonNegativeFloat | None
+
+    @property
+    def success(self) -> float | None:
+        """Share of calls that succeeded, None when there was none."""
+        return self.succeeded / self.calls if self.calls else None
+
+
 class WarehouseRecord(_Part):
     """The warehouse before and after."""
 
@@ -225,6 +247,7 @@ class RunRecord(_Part):
     rules: dict[str, RuleRecord]
     quality: Quality | None
     enrichment: dict[str, dict[str, NonNegativeInt]] = Field(description="Rows by lookup and by source of what was found")
+    services: dict[str, ServiceRecord] = Field({}, description="Live services that were switched on, by name")
     risk: dict[str, NonNegativeInt] = Field(description="Loaded rows by risk band")
     businesses: NonNegativeInt
     warehouse: WarehouseRecord | None

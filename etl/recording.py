@@ -40,6 +40,7 @@ from etl.record import (
     StageRecord,
     WarehouseRecord,
 )
+from etl.references import References
 from etl.repository import code_version
 from etl.warehouse import Health
 
@@ -57,6 +58,7 @@ class Ended:
     progress: Progress
     facts: InputFacts | None
     resumed: Resumed | None
+    references: References | None
     before: Health | None
     after: Health | None
     health: tuple[ComponentRecord, ...]
@@ -86,6 +88,7 @@ def make_record(run: Ended) -> RunRecord:
         stages=tuple(StageRecord(name=name, **_rounded(flow)) for name, flow in flows.items()),
         batches=_batch_times(progress.batch_seconds),
         rules={rule_id: RuleRecord(**tally._asdict()) for rule_id, tally in progress.tallies.items()},
+        services=run.references.figures() if run.references else {},
         quality=quality, enrichment=progress.sources, risk=progress.risk, businesses=progress.businesses,
         health=run.health, warehouse=_warehouse_record(run),
     )  # fmt: skip
@@ -168,6 +171,7 @@ def _warnings(run: Ended, quality: Quality | None) -> list[str]:
         warnings.append("the input held no rows")
     if run.facts and run.facts.unknown_columns:
         warnings.append(f"{len(run.facts.unknown_columns)} column(s) of the input are not in the schema and were left out")
+    warnings += run.references.warnings() if run.references else []
     for part in quality.dimensions if quality else ():
         if part.state == "red":
             warnings.append(f"{part.dimension} is {part.score:g}, below its minimum of {part.minimum:g}")

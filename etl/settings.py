@@ -19,7 +19,7 @@ Percent = Annotated[float, Field(ge=0, le=100, json_schema_extra={"unit": "per c
 _SECONDS: dict[str, Any] = {"unit": "seconds"}
 _PRIVATE: dict[str, Any] = {"private": True}
 _DAYS: dict[str, Any] = {"unit": "days"}
-_ADDRESS = r"^(https?://[^\s/]+(/[^\s]*)?)?$"
+_ADDRESS = r"^(https?://[^\s/@]+(/[^\s@]*)?)?$"  # no name and password in it: addresses are recorded
 _MAIL_ADDRESS = re.compile(r"[^@\s,;<>()\"\x00-\x1f\x7f]+@[^@\s,;<>()\"\x00-\x1f\x7f]+")
 Points = Annotated[int, Field(ge=0, le=100, json_schema_extra={"unit": "points"})]
 
@@ -92,6 +92,12 @@ class ServiceSettings(_Section):
         gt=0,
         description="Longest pause between two attempts, also when the service asks for more",
         json_schema_extra=_SECONDS,
+    )
+    withdrawn: int = Field(
+        1000,
+        ge=0,
+        description="How many postcodes unknown to the service a run asks about one by one, to tell withdrawn ones",
+        json_schema_extra={"unit": "postcodes"},
     )
     concurrency: int = Field(4, ge=1, le=32, description="Calls under way at once", json_schema_extra={"unit": "calls"})
     breaker_failures: int = Field(

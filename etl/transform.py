@@ -15,9 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.references import UNKNOWN, Chain, References
+from etl.references import FAILED, UNKNOWN, Chain, References
 from etl.rules import Rule, Severity, rules_of
 from etl.schema import INPUT_COLUMNS
+from etl.services import CACHE, LIVE
 from etl.settings import RiskSettings
 
 STAND_INS = frozenset({"", "-", "--", "n/a", "na", "none", "null", "nil", "?", "unknown"})
@@ -147,7 +148,13 @@ def enrich(batch: pd.DataFrame, references: References) -> tuple[pd.DataFrame, d
         data_source=_data_source(place["source"], company["source"]),
         enrichment_status=_enrichment_status(known_place, known_company, is_business),
         _founded=company["founded"],
+        _place_failed=place["failed"],
+        _place_judged=place["source"] != FAILED,
+        _place_asked=references.postcodes.is_live,
         _company_found=known_company,
+        _company_failed=company["failed"],
+        _company_judged=company["source"] != FAILED,
+        _company_asked=references.companies.is_live,
         _company_domain=company["email_domain"].fillna(""),
         _email_domain=_domain(batch["email"]),
     )
@@ -160,13 +167,14 @@ def _domain(email: pd.Series) -> pd.Series:
 
 
 def _look_up(keys: pd.Series, chain: Chain) -> pd.DataFrame:
-    """Return what the chain knows for each row; rows with an empty key hold NA."""
+    """Return what the chain knows for each row; rows with an empty key hold NA, and nothing failed for them."""
     found = chain.find(pd.Index(keys[keys != ""].unique()))
-    return found.reindex(keys).set_axis(keys.index)
+    rows = found.reindex(keys).set_axis(keys.index)
+    return rows.assign(failed=rows["failed"].eq(True))
 
 
 def _known(found: pd.DataFrame) -> pd.Series:
-    return found["source"].notna() & (found["source"] != UNKNOWN)
+    return found["source"].notna() & ~found["source"].isin([UNKNOWN, FAILED])
 
 
 def _counts(source: pd.Series) -> dict[str, int]:
@@ -174,10 +182,13 @@ def _counts(source: pd.Series) -> dict[str, int]:
 
 
 def _data_source(place: pd.Series, company: pd.Series) -> pd.Series:
-    """Say where a row and its enrichment came from, such as `csv, postcode: reference`."""
+    """Say where a row and its enrichment came from, such as `csv, postcode: reference`.
+
+    What the cache answers came from the live service, so the same answer never looks like a change of the row.
+    """
     text = pd.Series("csv", index=place.index, dtype="str")
     for label, source in (("postcode", place), ("company", company)):
-        text = text + (f", {label}: " + source.astype("str")).where(source.notna(), "")
+        text = text + (f", {label}: " + source.astype("str").replace(CACHE, LIVE)).where(source.notna(), "")
     return text
 
 
