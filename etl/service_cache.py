@@ -137,11 +137,11 @@ def parts(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _checksum(service: str, key: str, text: str, fetched: float) -> int:
-    return zlib.crc32("\0".join((service, key, text, repr(fetched))).encode())
+    return zlib.crc32(repr((service, key, text, fetched)).encode())  # damaged values may be of any type
 
 
 def _checked(service: str, key: str, text: str, fetched: float, checksum: int) -> Answer:
-    if _checksum(service, key, str(text), fetched) != checksum:
+    if _checksum(service, key, text, fetched) != checksum:
         raise _DamageError
     answer: Answer = json.loads(text)
     return answer
