@@ -9,6 +9,7 @@ from typing import Literal
 Severity = Literal["P1", "P2", "P3", "P4"]
 
 RUN = "nox -s run"
+RUN_ETL = "python -m etl run"
 SHOW_SETTINGS = "python -m etl config"
 LIST_RUNS = "python -m etl runs"
 SHOW_QUARANTINE = "python -m etl quarantine"
@@ -137,6 +138,55 @@ FAILURES: tuple[Failure, ...] = (
         (Step("See what was rejected", SHOW_QUARANTINE), Step("Follow the remedy of the rule that costs most; the scorecard names it")),
         _LIST,
         "If the same warning comes three runs in a row, take it to the data steward: the cause is at the source",
+    ),
+    Failure(
+        "service-down", "A live service does not answer", "P3",
+        "Exit code 10; “the service for postcodes (or companies) did not answer for … keys”, and “service left alone” in the log",
+        "The service is down, its address is wrong, the network is cut, or it refuses us: “denied” points to the key or the address",
+        "All rows are loaded; places are those of the postcode's area, companies those of the reference, some are missing",
+        "At every call; after `services.breaker_failures` failures in a row the service is left alone for a while",
+        ("Which kind of failure does the warning count: connection, timeout, unavailable, denied?",
+         "Do `services.postcodes_url` and `services.companies_url` say what they should, and is the key set?"),
+        (Step("Look at the addresses in force", SHOW_SETTINGS), Step("Ask the service's operator, or its status page"),
+         Step("When it is back, run again: what was not answered is asked again, the rest comes from the cache", RUN)),
+        Step("The newest line tells success, without a warning about a service", LIST_RUNS),
+        "Run without it until it is back, by the embedded reference alone: `--set services.postcodes_url=`. Call the operations lead",
+    ),
+    Failure(
+        "service-slow", "A live service is slow or throttles us", "P3",
+        "A run takes longer than usual; the record shows retries, “throttled” or “timeout”, and a high p95",
+        "The service has too much to do, or we ask more than our share",
+        "The run waits; what is not answered in time is loaded as when the service is down",
+        "Each call has a limit of time; pauses grow, and follow what the service asks for up to `services.longest_pause`",
+        ("Is it throttling (429), or are answers late?", "Did the file bring far more new postcodes or companies than usual?"),
+        (Step("Ask less at once", f"{RUN_ETL} --set services.concurrency=1"),
+         Step("Agree with the operator how much we may ask, and lower `services.concurrency` for good")),
+        Step("The newest line shows the seconds a run usually takes", LIST_RUNS),
+        "Run without the service, by the embedded reference alone, until it keeps up: `--set services.postcodes_url=`",
+    ),
+    Failure(
+        "service-nonsense", "A live service answers nonsense", "P3",
+        "Exit code 10; the warning counts “contract” failures",
+        "Its interface changed, or something between us and it answers in its place: broken JSON, other types, another postcode's place",
+        "No such answer became a value of a row; those rows are loaded as when the service is down",
+        "Every answer is checked before it is used or kept; after one more try it counts as failed",
+        ("Has the service a new version?", "Does a proxy or a sign-in page answer at that address?"),
+        (Step("Look at the addresses in force", SHOW_SETTINGS), Step("Compare one answer with `etl/services.py`, with a made-up postcode"),
+         Step("Tell the operator, or adapt the client; then run again", RUN)),
+        Step("The newest line tells success, without a warning about a service", LIST_RUNS),
+        "Run without the service, by the embedded reference alone: `--set services.postcodes_url=`",
+    ),
+    Failure(
+        "cache-damaged", "The cache of answers is damaged", "P4",
+        "“cache set aside” or “cache not used” in the log of a run that went well",
+        "A crash while writing, a full disk, or another program changed the file",
+        "None for the data: the answers are asked for again. The run takes longer",
+        "Each answer is kept with a checksum; the file is looked at when it is used",
+        ("Does it come back? Then look at the disk", "“Cache not used”: may this account write where `services.cache_path` points?"),
+        (Step("Nothing: the file lies beside as `.damaged` and a new one was begun"),
+         Step("Delete the damaged file, it holds postcodes: `warehouse/services.sqlite.damaged`"), Step("Run again if you like", RUN)),
+        Step("The next run logs neither line", RUN),
+        "Point `services.cache_path` to another disk, or keep none: `--set services.cache_age=0`",
     ),
     Failure(
         "warehouse-unavailable", "The warehouse can't be used", "P1",

@@ -13,7 +13,7 @@ class Store:
 
     id: str
     title: str
-    kind: Literal["file", "reference", "database", "log", "record", "pages"]
+    kind: Literal["file", "reference", "service", "cache", "database", "log", "record", "pages"]
     holds: str
     personal: bool
     outside: bool
@@ -50,6 +50,11 @@ STORES: tuple[Store, ...] = (
     Store("postcode_areas", "Postcode reference", "reference", "places by postcode area", False, False, "kept with the code"),
     Store("companies", "Company reference", "reference", "size, industry and revenue bands of companies", False, False,
           "kept with the code"),
+    Store("services", "Live services", "service",
+          "places by postcode and companies by name, where the settings name a service; it learns distinct postcodes and names", True,
+          True, "with their operator, as agreed"),
+    Store("answers", "Answer cache", "cache", "postcodes and company names with what the services answered, no customer", True, False,
+          "30 days, deleted by the next run"),
     Store("warehouse", "Customer table", "database", "one row per customer, enriched and scored", True, False,
           "as the customer relationship, by column"),
     Store("audit", "Audit table", "database", "one row per run: when, how many, with what outcome", False, False, "6 years"),
@@ -71,8 +76,10 @@ STAGES: tuple[Stage, ...] = (
           "A row with an error goes to quarantine with all its reasons; above the limit the run stops",
           ("too-many-rejects", "finished-with-warnings")),
     Stage("enrich", "Enrich", "adds the place by postcode and the bands by company",
-          ("postcode_areas", "companies"), (), Decision("known", "Known to a lookup?", "score", "unknown: loaded without"),
-          "What no lookup knows stays empty and is counted as a warning", ("reference-unusable",)),
+          ("answers", "services", "postcode_areas", "companies"), ("answers",),
+          Decision("known", "Known to a lookup?", "score", "unknown: loaded without"),
+          "What no lookup knows stays empty and is counted as a warning; for a service that fails the reference stands in",
+          ("reference-unusable", "service-down", "service-slow", "service-nonsense", "cache-damaged")),
     Stage("score", "Score", "adds risk points with the reasons for each",
           (), (), None, "A pure calculation; a fault in it stops the run", ("unexpected-error", "wrong-figures")),
     Stage("load", "Load", "upserts the batch by customer_id and commits it with its checkpoint",

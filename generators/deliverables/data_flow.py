@@ -6,7 +6,7 @@ from pathlib import Path
 from diagrams import Cluster, Edge, Node
 from diagrams.onprem.client import Users
 from diagrams.onprem.database import Duckdb
-from diagrams.programming.flowchart import Document, InternalStorage, MultipleDocuments, StoredData
+from diagrams.programming.flowchart import Display, Document, InternalStorage, MultipleDocuments, StoredData
 
 from etl.failures import FAILURES
 from etl.record import RunRecord, StageRecord
@@ -21,11 +21,12 @@ from generators.rendering import seconds
 NAME = "data-flow"
 TRANSFORMING = tuple(stage for stage in STAGES if stage.name != "record")
 _ICONS: dict[str, type[Node]] = {
-    "file": Document, "reference": InternalStorage, "database": Duckdb, "log": StoredData, "record": MultipleDocuments, "pages": Users,
+    "file": Document, "reference": InternalStorage, "service": Display, "cache": StoredData, "database": Duckdb, "log": StoredData, "record": MultipleDocuments, "pages": Users,
 }  # fmt: skip
 _ZONES = {
     "Outside: the supplier": ("customers",),
-    "Pipeline host": ("postcode_areas", "companies", "quarantine", "record", "log"),
+    "Outside: services": ("services",),
+    "Pipeline host": ("postcode_areas", "companies", "answers", "quarantine", "record", "log"),
     "Warehouse": ("warehouse", "audit"),
     "Readers": ("site",),
 }
