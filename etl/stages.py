@@ -76,7 +76,7 @@ STAGES: tuple[Stage, ...] = (
           "A row with an error goes to quarantine with all its reasons; above the limit the run stops",
           ("too-many-rejects", "finished-with-warnings")),
     Stage("enrich", "Enrich", "adds the place by postcode and the bands by company",
-          ("answers", "services", "postcode_areas", "companies"), ("answers",),
+          ("answers", "services", "postcode_areas", "companies"), ("answers", "services"),
           Decision("known", "Known to a lookup?", "score", "unknown: loaded without"),
           "What no lookup knows stays empty and is counted as a warning; for a service that fails the reference stands in",
           ("reference-unusable", "service-down", "service-slow", "service-nonsense", "cache-damaged")),

@@ -95,3 +95,12 @@ def test_the_bottleneck_is_the_stage_that_took_longest(drawn: tuple[str, Element
         f"most\nof the time went into\n**{longest.name.capitalize()}**" in drawn[0]
         or f"**{longest.name.capitalize()}**." in drawn[0]
     )
+
+
+def test_what_a_stage_reads_and_writes_is_one_arrow_with_two_heads() -> None:
+    edges = re.findall(r'^\s*"?([\w-]+)"? -> "?([\w-]+)"? \[.*?dir=(\w+)', describe_diagram(make_record()), re.MULTILINE)
+    for stage in STAGES:
+        for one in stage.reads:
+            between = [head for source, target, head in edges if {source, target} == {one, stage_node(stage)}]
+            assert between == ["both" if one in stage.writes else "forward"], one
+    assert ("services", "stage-enrich", "both") in edges, "what leaves is shown"

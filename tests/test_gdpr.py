@@ -9,6 +9,7 @@ import pytest
 
 from etl import config
 from etl.schema import COLUMNS, Personal
+from etl.service_calls import Figures
 from etl.stages import STORES
 from generators.deliverables.gdpr import Check, checklist
 from tests.pages import CONTEXTS, render_deliverable
@@ -80,6 +81,14 @@ def test_a_lookup_outside_the_organisation_is_open() -> None:
     context = replace(make_context(), runs=(outside,))
     assert next(one for one in checklist(context) if one.area == "Minimisation").state == "open"
     assert check("Minimisation").state == "closed"
+
+
+@pytest.mark.parametrize(("asked", "state"), [(3, "open"), (0, "closed")])
+def test_keys_sent_to_a_service_that_never_answered_have_left_all_the_same(asked: int, state: str) -> None:
+    figures = Figures(keys_asked=asked, keys_failed=asked).record()
+    run = make_record(0, services={"postcodes": figures}, enrichment={"postcodes": {"failed": 3}})
+    context = replace(make_context(), runs=(run,))
+    assert next(one for one in checklist(context) if one.area == "Minimisation").state == state
 
 
 def test_masking_is_proved_by_the_tests_that_looked_or_unknown(tmp_path: Path) -> None:

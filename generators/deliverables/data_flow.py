@@ -146,7 +146,11 @@ def _connect(nodes: dict[str, Node], run: RunRecord) -> None:
         for source in stage.reads:
             (
                 nodes[source]
-                >> Edge(label=_rows(run.rows.read) if source == "customers" else "", **_GOOD)
+                >> Edge(
+                    label=_rows(run.rows.read) if source == "customers" else "",
+                    reverse=source in stage.writes,
+                    **_GOOD,
+                )
                 >> nodes[stage_node(stage)]
             )
         leaves = nodes[stage_node(stage)]
@@ -155,7 +159,7 @@ def _connect(nodes: dict[str, Node], run: RunRecord) -> None:
             leaves = nodes[stage.decision.id]
             leaves >> Edge(label=_failure_label(stage, run), **_BAD) >> nodes[_target(stage.decision.no)]
         for written in stage.writes:
-            if not (stage.decision and stage.decision.no == written):
+            if written not in stage.reads and not (stage.decision and stage.decision.no == written):
                 leaves >> Edge(label=_rows(run.rows.loaded) if written == "warehouse" else "", **_GOOD) >> nodes[written]
         if following:
             leaves >> Edge(label="yes" if stage.decision else "", **_GOOD) >> nodes[stage_node(following)]

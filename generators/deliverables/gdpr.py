@@ -89,8 +89,15 @@ def _pages_hold_no_rows(context: Context) -> Check:
 
 
 def _minimisation(context: Context) -> Check:
-    outside = {source for sources in context.run.enrichment.values() for source in sources} - {"reference", "unknown"}
-    found = f"Lookups answered from: {', '.join(sorted(outside))}" if outside else "The embedded references alone were asked"
+    inside = {"reference", "unknown", "failed"}
+    answered = {source for sources in context.run.enrichment.values() for source in sources} - inside
+    asked = {f"the service for {name}" for name, one in context.run.services.items() if one.keys_asked}
+    outside = answered | asked
+    found = (
+        f"Besides the embedded references: {', '.join(sorted(outside))}"
+        if outside
+        else "The embedded references alone were asked"
+    )
     return Check(
         "Minimisation",
         "No personal data leaves the organisation",
