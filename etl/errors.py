@@ -73,7 +73,15 @@ class BusyError(PipelineError):
     meaning = "Another run is under way"
 
 
+class DiskError(PipelineError):
+    """There is too little room for the run; nothing was read or written."""
+
+    exit_code = 7
+    runbook = "disk-full"
+    meaning = "Disk full"
+
+
 ERROR_CLASSES: tuple[type[PipelineError], ...] = (
-    ConfigError, ReferenceDataError, InputError, WarehouseError, SchemaDriftError, ThresholdError, BusyError,
+    ConfigError, ReferenceDataError, InputError, WarehouseError, SchemaDriftError, ThresholdError, BusyError, DiskError,
 )  # fmt: skip
 """Every class that ends a run, in the order of their exit codes."""

@@ -235,7 +235,7 @@ FAILURES: tuple[Failure, ...] = (
     ),
     Failure(
         "disk-full", "The disk is full or can't be written", "P1",
-        "An error that names `runs` or the warehouse, or exit code 1 with “OSError”",
+        "Exit code 7; “Disk full” tells how much a run needs. Or an error that names `runs` or the warehouse, or exit code 1 with “OSError”",
         "There is no room, or this account may not write there",
         "The run stopped; what was committed before stays",
         "When a file is written",

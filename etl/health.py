@@ -4,21 +4,32 @@ A run looks too, before it reads a row. States: `ok`; `warning`, a run goes well
 not in use by the settings.
 """
 
+import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etl.config import LoadedSettings
-from etl.errors import EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, BusyError, InputError, PipelineError, WarehouseError
+from etl.errors import (
+    EXIT_SUCCESS,
+    EXIT_UNEXPECTED,
+    EXIT_WARNINGS,
+    BusyError,
+    DiskError,
+    InputError,
+    PipelineError,
+    WarehouseError,
+)
 from etl.extract import CsvSource
 from etl.log import logger
 from etl.mail import FAULTS, greet
 from etl.record import ComponentRecord, HealthRecord, HealthState, history
-from etl.references import load_references
+from etl.references import load_references, open_services
+from etl.service_calls import ServiceError
 from etl.warehouse import Warehouse, open_warehouse
 
 FILE_NAME = "health.jsonl"
@@ -45,19 +56,30 @@ Check = Callable[[LoadedSettings, datetime], Finding]
 
 def check_health(loaded: LoadedSettings, now: datetime) -> HealthRecord:
     """Look at every component, the warehouse by a connection of its own, and add the outcome to the history of checks."""
-    found = [*check_surroundings(loaded, now), *_timed("warehouse", lambda: _check_warehouse(loaded))]
+    found = [*check_surroundings(loaded, now, CHECKS), *_timed("warehouse", lambda: _check_warehouse(loaded))]
     return _concluded(loaded, now, found)
 
 
 def check_before_run(loaded: LoadedSettings, now: datetime, warehouse: Warehouse) -> tuple[ComponentRecord, ...]:
-    """Look at every component over the connection that the run has opened."""
-    found = [*check_surroundings(loaded, now), *_timed("warehouse", lambda: probe(warehouse))]
-    return _concluded(loaded, now, found).components
+    """Look at what a run does not look at by itself within the next second, and at the warehouse over the run's connection.
+
+    Raises what a run can't go on with.
+    """
+    found = [*check_surroundings(loaded, now, BEFORE_RUN), *_timed("warehouse", lambda: probe(warehouse))]
+    components = _concluded(loaded, now, found).components
+    for one in components:
+        if one.state != "off":
+            tell = logger().info if one.state == "ok" else logger().warning
+            tell("health checked", component=one.name, state=one.state, seconds=one.seconds)
+        if one.state == "failed":
+            raise DiskError(f"{one.name}: {one.told}. {one.advice}") if one.name == "disk" else WarehouseError(one.told)
+    return components
 
 
-def check_surroundings(loaded: LoadedSettings, now: datetime) -> Iterator[ComponentRecord]:
-    """Yield the state of everything but the warehouse."""
-    for name, check in CHECKS.items():
+def check_surroundings(loaded: LoadedSettings, now: datetime, names: Iterable[str]) -> Iterator[ComponentRecord]:
+    """Yield the state of some components, the warehouse apart."""
+    for name in names:
+        check = CHECKS[name]
         yield from _timed(name, lambda check=check: check(loaded, now))  # type: ignore[misc]
 
 
@@ -79,10 +101,6 @@ def read_checks(runs: Path) -> Iterator[HealthRecord]:
 
 def _concluded(loaded: LoadedSettings, now: datetime, found: list[ComponentRecord]) -> HealthRecord:
     record = HealthRecord(environment=loaded.environment, checked_at=now, components=tuple(found))
-    for one in found:
-        if one.state != "off":
-            tell = logger().info if one.state == "ok" else logger().warning
-            tell("health checked", component=one.name, state=one.state, seconds=one.seconds)
     runs = loaded.values.runs.path
     if runs.is_dir():
         with (runs / FILE_NAME).open("a", encoding="utf-8", newline="\n") as file:
@@ -124,8 +142,26 @@ def _check_input(loaded: LoadedSettings, now: datetime) -> Finding:
 
 
 def _check_references(loaded: LoadedSettings, _: datetime) -> Finding:
-    with load_references(loaded.values.references) as references:
-        return Finding("ok", f"{len(references.postcodes.links)} and {len(references.companies.links)} link(s) in the chains")
+    load_references(loaded.values.references)
+    return Finding("ok", "places and companies can be read")
+
+
+def _check_service(name: str, question: str) -> Check:
+    """Return a check that asks a service one question about no customer, once."""
+
+    def check(loaded: LoadedSettings, _: datetime) -> Finding:
+        settings = loaded.values.services.model_copy(update={"attempts": 1})
+        service = open_services(settings).get(name)
+        if service is None:
+            return Finding("off", f"services.{name}_url is not set; the embedded reference answers")
+        with contextlib.closing(service.caller):
+            try:
+                service.answer([question])
+            except ServiceError as error:
+                return Finding("warning", f"no use: {error.kind}", "Runs go on with cache and reference.", "service-down")
+        return Finding("ok", "answers")
+
+    return check
 
 
 def _check_disk(loaded: LoadedSettings, _: datetime) -> Finding:
@@ -197,6 +233,10 @@ CHECKS: dict[str, Check] = {
     "references": _check_references,
     "disk": _check_disk,
     "clock": _check_clock,
+    "postcodes": _check_service("postcodes", "SW1A 1AA"),
+    "companies": _check_service("companies", "handover health check"),
     "mail": _check_mail,
 }
 """Every component but the warehouse, in the order in which they are looked at."""
+
+BEFORE_RUN = ("settings", "disk", "clock", "mail")

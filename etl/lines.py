@@ -4,6 +4,7 @@ Each physical line is one record, so that a quotation mark which is never closed
 goes through Arrow; lines with quotation marks or another number of fields go one by one through Python's own reader.
 """
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -135,28 +136,22 @@ def split_records(lines: pa.LargeBinaryArray, chunk: bytes, delimiter: str, widt
 def _decoded(lines: pa.LargeBinaryArray, chunk: bytes) -> tuple[pa.LargeStringArray, npt.NDArray[np.bool_]]:
     """Return the lines as text, undecodable bytes as escapes, and marks for the lines that had some."""
     undecodable = np.zeros(len(lines), dtype=bool)
-    try:
-        chunk.decode("utf-8")
-    except UnicodeDecodeError:
-        suspects = np.flatnonzero(~pc.string_is_ascii(lines.view(_TEXT)).to_numpy(zero_copy_only=False))
-        shown = lines.take(pa.array(suspects)).to_pylist()
-        for place, line in zip(suspects, shown, strict=True):
-            undecodable[place] = not _is_text(line)
-        escaped = [
-            line.decode("utf-8", "backslashreplace") for line, bad in zip(shown, undecodable[suspects], strict=True) if bad
-        ]
-        return pc.replace_with_mask(lines, undecodable, pa.array([e.encode() for e in escaped], pa.large_binary())).view(
-            _TEXT
-        ), undecodable
+    starts = np.frombuffer(lines.buffers()[1], dtype=np.int64)
+    whole = memoryview(chunk)
+    begin = 0
+    while begin < len(chunk):
+        try:
+            codecs.utf_8_decode(whole[begin:], "strict", True)
+            break
+        except UnicodeDecodeError as error:  # the line is marked, and the rest read on behind it
+            line = int(np.searchsorted(starts, begin + error.start, side="right")) - 1
+            undecodable[line] = True
+            begin = int(starts[line + 1])
+    if undecodable.any():
+        bad = lines.filter(pa.array(undecodable)).to_pylist()
+        escaped = [line.decode("utf-8", "backslashreplace").encode() for line in bad]
+        lines = pc.replace_with_mask(lines, undecodable, pa.array(escaped, pa.large_binary()))
     return lines.view(_TEXT), undecodable
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _bare(text: pa.LargeStringArray) -> pa.LargeStringArray:

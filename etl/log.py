@@ -55,7 +55,9 @@ def log_run(folder: Path, run_id: str, quiet: bool = False) -> Iterator[None]:
 
 def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
     """Tell of a retry in place of the library's own words, which quote the error: that of a database can hold a row."""
-    logger().warning("tried again", error=type(details.caused_by).__name__, seconds=round(details.wait_for, 2))
+    error = details.caused_by
+    kind = getattr(error, "kind", type(error).__name__)
+    logger().warning("tried again", error=kind, seconds=round(details.wait_for, 2))
 
 
 def _formatter(renderer: Any) -> logging.Formatter:

@@ -4,12 +4,17 @@ A chain asks its links in turn: the cache, the live service, and last the embedd
 service that fails costs rows what it alone knows; it never costs a row or a run.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from etl.errors import ReferenceDataError
 from etl.record import ServiceRecord
@@ -45,14 +50,25 @@ class Chain:
     reference may know it all the same.
     """
 
-    links: Sequence[Lookup]
+    reference: "Reference"
     columns: tuple[str, ...]
+    services: Sequence[Lookup] = ()
     definite: bool = True
 
     @property
     def is_live(self) -> bool:
         """Whether a service is asked besides the embedded reference."""
-        return len(self.links) > 1
+        return bool(self.services)
+
+    def look_up(self, keys: pd.Series) -> pd.DataFrame:
+        """Return what is known for each row: `columns`, `source` and `failed`; rows with an empty key hold NA and did not fail."""
+        if self.is_live:
+            found = self.find(pd.Index(keys[keys != ""].unique()))
+            rows = found.reindex(keys).set_axis(keys.index)
+            return rows.assign(failed=rows["failed"].eq(True))
+        rows = self.reference.look_up(keys)
+        source = rows["source"].fillna(UNKNOWN).where(keys != "")
+        return rows.assign(source=source, failed=False)
 
     def find(self, keys: pd.Index) -> pd.DataFrame:
         """Return a frame indexed by all of `keys` (distinct) with `columns`, `source` and `failed`; unknown keys hold NA.
@@ -60,53 +76,68 @@ class Chain:
         `source` is the link that knew the key, `unknown`, or `failed` when a service failed and no other link knew it.
         `failed` marks every key for which the service failed, whether or not the reference stood in.
         """
-        *services, reference = self.links
         parts: list[pd.DataFrame] = []
         left, unknown, failed = keys, keys[:0], keys[:0]
-        for link in services:
+        for link in self.services:
             found = link.find(left)
             parts.append(found.known.assign(source=link.name))
             unknown, failed = unknown.append(found.unknown), found.failed
             left = left[~left.isin(found.known.index) & ~left.isin(found.unknown)]
         answered = pd.concat(parts).reindex(keys) if parts else None
-        known = self._refer(reference, keys[~keys.isin(unknown)] if self.definite else keys, answered).reindex(keys)
+        known = self._refer(keys[~keys.isin(unknown)] if self.definite else keys, answered).reindex(keys)
         missed = keys.isin(failed)
         source = known["source"].fillna(pd.Series(UNKNOWN, index=keys, dtype="str").mask(missed, FAILED))
         return known.assign(source=source, failed=missed)
 
-    def _refer(self, reference: Lookup, keys: pd.Index, answered: pd.DataFrame | None) -> pd.DataFrame:
+    def _refer(self, keys: pd.Index, answered: pd.DataFrame | None) -> pd.DataFrame:
         """Return what is known with the help of the reference, which is asked where anything is missing."""
         if answered is None:
-            return reference.find(keys).known.assign(source=reference.name)
+            return self.reference.find(keys).known.assign(source=self.reference.name)
         gaps = answered.index[answered[list(self.columns)].isna().any(axis=1)]
-        more = reference.find(keys[keys.isin(gaps)]).known.assign(source=reference.name)
+        more = self.reference.find(keys[keys.isin(gaps)]).known.assign(source=self.reference.name)
         return answered.fillna(more.reindex(answered.index))
 
 
-@dataclass(frozen=True)
-class PostcodeAreas:
+class Reference(ABC):
+    """An embedded reference: a small table, and how a key leads to a row of it."""
+
+    name = "reference"
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        """Take the table; a row of nothing behind its last is what unknown keys lead to."""
+        self.index = table.index
+        self._rows = table.assign(source=pd.Series(self.name, index=table.index, dtype="str")).reindex([*table.index, None])
+
+    @abstractmethod
+    def places(self, keys: pd.Series) -> npt.NDArray[np.intp]:
+        """Return the number of each key's row in the table, -1 where there is none."""
+
+    def look_up(self, keys: pd.Series) -> pd.DataFrame:
+        """Return what is known for each row, NA where nothing is."""
+        return self._rows.take(self.places(keys)).set_axis(keys.index)
+
+    def find(self, keys: pd.Index) -> Found:
+        """Tell which of `keys` are known; of others it says nothing."""
+        places = self.places(keys.to_series())
+        known = places >= 0
+        return Found(self._rows.take(places[known]).set_axis(keys[known]).drop(columns="source"), keys[:0], keys[:0])
+
+
+class PostcodeAreas(Reference):
     """Places by the leading letters of a postcode: the area's post town, not the household."""
 
-    table: pd.DataFrame
-    name: str = "reference"
-
-    def find(self, keys: pd.Index) -> Found:
-        """Return the place of each well-formed postcode whose area is known; of others it says nothing."""
-        areas = keys.to_series().str.extract(r"^([A-Z]{1,2})\d", expand=False)
-        known = areas[areas.isin(self.table.index)]
-        return Found(self.table.loc[known].set_axis(known.index), keys[:0], keys[:0])
+    def places(self, keys: pd.Series) -> npt.NDArray[np.intp]:
+        """Take the letters before the first figure."""
+        areas = pc.replace_substring_regex(pa.array(keys, pa.large_string()), r"^([A-Z]{1,2})[0-9].*$", r"\1")
+        return self.index.get_indexer(pd.Index(pd.array(areas, dtype="str")))
 
 
-@dataclass(frozen=True)
-class Companies:
+class Companies(Reference):
     """Companies by their name in lower case."""
 
-    table: pd.DataFrame
-    name: str = "reference"
-
-    def find(self, keys: pd.Index) -> Found:
-        """Return the bands of each known company; of others it says nothing."""
-        return Found(self.table.reindex(keys.intersection(self.table.index)), keys[:0], keys[:0])
+    def places(self, keys: pd.Series) -> npt.NDArray[np.intp]:
+        """Take the name as it is."""
+        return self.index.get_indexer(pd.Index(keys))
 
 
 @dataclass(frozen=True)
@@ -150,20 +181,21 @@ def load_references(settings: ReferenceSettings, services: ServiceSettings | Non
     places = _read(settings.postcodes, "area", PLACE_COLUMNS, "references.postcodes").astype(PLACE_TYPES)
     companies = _read(settings.companies, "company", COMPANY_COLUMNS, "references.companies")
     companies = companies.astype(COMPANY_TYPES).set_axis(companies.index.str.lower())
-    live = _open_services(services) if services else {}
+    live = open_services(services) if services else {}
     cache = AnswerCache(services.cache_path, services.cache_age) if services and live and services.cache_age else None
     postcodes = _links(live.get("postcodes"), services, cache)
     register = _links(live.get("companies"), services, cache)
     return References(
-        Chain((*postcodes, PostcodeAreas(places)), PLACE_COLUMNS),
+        Chain(PostcodeAreas(places), PLACE_COLUMNS, postcodes),
         # A register lists companies, not every trader under a name of their own; the reference is as exact as it is.
-        Chain((*register, Companies(companies)), COMPANY_COLUMNS, definite=False),
+        Chain(Companies(companies), COMPANY_COLUMNS, register, definite=False),
         [link for link in (*postcodes, *register) if isinstance(link, Live)],
         cache,
     )
 
 
-def _open_services(settings: ServiceSettings) -> dict[str, Service]:
+def open_services(settings: ServiceSettings) -> dict[str, Service]:
+    """Return the services that have an address, by name; close the caller of each after use."""
     live: dict[str, Service] = {}
     if settings.postcodes_url:
         live["postcodes"] = PostcodeService(Caller("postcodes", settings.postcodes_url, settings), settings.withdrawn)

@@ -72,9 +72,8 @@ single codes of the overseas territories."""
 _SPECIAL = rf"^(?:GIR 0AA|BFPO|(?:GY|JE|IM)\d|GX11|(?:{_TERRITORIES}) )"
 # Values of these plain forms are valid beyond doubt (a property test asks the libraries, which are far slower and judge
 # all others): addresses under the most common domains, British numbers of nine or ten digits.
-PLAIN_EMAIL = (
-    r"^[a-z0-9]{1,20}(?:[._+-][a-z0-9]{1,20}){0,2}@(?:[a-z0-9]{1,40}(?:-[a-z0-9]{1,20})?\.){1,3}(?:com|org|net|uk|example)$"
-)
+_LOCAL = r"(?:[a-z0-9]{1,30}(?:[._+-][a-z0-9]{1,30})?|[a-z0-9]{1,15}(?:[._+-][a-z0-9]{1,15}){2,3})"
+PLAIN_EMAIL = rf"^{_LOCAL}@(?:[a-z0-9]{{1,40}}(?:-[a-z0-9]{{1,20}})?\.){{1,3}}(?:com|org|net|uk|example)$"
 PLAIN_PHONE = r"^(?:[(]?0|[+]44[ -]?(?:[(]0[)][ -]?)?)[1-9](?:[ )-]{0,2}[0-9]){8,9}$"
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}\x{feff}\x{fffd}]"
 _FORMULA = r"^[=@+\-\t\r]"

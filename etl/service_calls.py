@@ -304,10 +304,9 @@ def _open_client(name: str, url: str, settings: ServiceSettings, key: str) -> ht
     for library in ("httpx2", "httpcore2"):
         logging.getLogger(library).setLevel(logging.WARNING)  # below that they log addresses, which hold keys
     timeout = httpx2.Timeout(settings.read_timeout, connect=settings.connect_timeout, pool=None)
-    limits = httpx2.Limits(max_connections=settings.concurrency)
     try:
         return httpx2.Client(
-            base_url=url, timeout=timeout, limits=limits, auth=(key, "") if key else None,
+            base_url=url, timeout=timeout, auth=(key, "") if key else None,
             headers={"accept": "application/json", "accept-encoding": "identity"},
         )  # fmt: skip
     except httpx2.InvalidURL:

@@ -23,7 +23,7 @@ from etl.service_calls import Caller, Reply, ServiceError
 PLACE_TYPES = {"country": "str", "region": "str", "district": "str", "longitude": "float64", "latitude": "float64"}
 COMPANY_TYPES = {"company_size": "str", "industry": "str", "annual_revenue": "str", "founded": "Int64", "email_domain": "str"}
 CACHE, LIVE = "cache", "live"
-Degrees = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+Degrees = Annotated[float, Field(ge=-180, le=180)]
 
 
 class Found(NamedTuple):

@@ -11,11 +11,12 @@ from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from etl.references import FAILED, UNKNOWN, Chain, References
+from etl.references import FAILED, UNKNOWN, References
 from etl.rules import Rule, Severity, rules_of
 from etl.schema import INPUT_COLUMNS
 from etl.services import CACHE, LIVE
@@ -28,6 +29,7 @@ _BLANK = pa.scalar(" ", pa.large_string())
 _STAND_INS = pa.array(sorted(STAND_INS), pa.large_string())
 STANDARD_PROFILE = "standard profile"
 INDIVIDUAL = "Individual"
+Marks = npt.NDArray[np.bool_]
 Observe = Callable[[str], AbstractContextManager[object]]
 
 
@@ -86,20 +88,21 @@ def normalise(batch: pd.DataFrame) -> pd.DataFrame:
 
 
 def _normal_text(text: pa.LargeStringArray) -> pa.LargeStringArray:
-    if not pc.all(pc.string_is_ascii(text)).as_py():
-        text = pc.utf8_normalize(text, form="NFC")
-    text = pc.utf8_trim_whitespace(text)
+    if pc.all(pc.string_is_ascii(text)).as_py():
+        text = pc.ascii_trim_whitespace(text)
+    else:
+        text = pc.utf8_trim_whitespace(pc.utf8_normalize(text, form="NFC"))
     guarded = pc.match_substring_regex(text, "^'[=@+-]")  # a spreadsheet's sign for "this is text", as our own exports have it
     if pc.any(guarded).as_py():
         text = pc.if_else(guarded, pc.utf8_slice_codeunits(text, 1), text)
     if pc.any(pc.match_substring(text, "  ")).as_py():
         text = pc.replace_substring_regex(text, " {2,}", " ")
-    nothing = pc.is_in(pc.utf8_lower(text), value_set=_STAND_INS)
+    nothing = pc.is_in(pc.ascii_lower(text), value_set=_STAND_INS)
     return pc.if_else(nothing, "", text) if pc.any(nothing).as_py() else text
 
 
 def _normal_postcode(text: pa.LargeStringArray) -> pa.LargeStringArray:
-    squeezed = pc.replace_substring(pc.utf8_upper(text), " ", "")
+    squeezed = pc.replace_substring(pc.ascii_upper(text), " ", "")
     parted = pc.binary_join_element_wise(pc.utf8_slice_codeunits(squeezed, 0, -3), pc.utf8_slice_codeunits(squeezed, -3), _BLANK)
     normal = pc.if_else(pc.greater(pc.utf8_length(squeezed), 3), parted, squeezed)
     forces = pc.match_substring_regex(squeezed, r"^BFPO\d+$")  # parted after the letters, not before the last three
@@ -110,13 +113,13 @@ def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str,
     """Check every rule on every row; return the rows without errors, those with (`_rules` names all), and the tallies."""
     errors = {}
     tallies = {}
-    whole = ~(batch["_misshapen"] | batch["_undecodable"])
+    whole = ~(batch["_misshapen"] | batch["_undecodable"]).to_numpy()
     for rule in rules_of("validate"):
         # Fields of a line that does not split as it should mean nothing; only the rules about the line speak.
         tallies[rule.id], broken = _tally(rule, batch, None if rule.column == "row" else whole)
         if rule.severity is Severity.ERROR:
             errors[rule.id] = broken
-    marks = np.column_stack([broken.to_numpy() for broken in errors.values()])
+    marks = np.column_stack(list(errors.values()))
     bad = marks.any(axis=1)
     accepted, rejected = batch.take(np.flatnonzero(~bad)), batch.take(np.flatnonzero(bad))
     names = np.array(list(errors), dtype=object)
@@ -124,18 +127,19 @@ def validate(batch: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, dict[str,
     return accepted, rejected.assign(_rules=reasons), tallies
 
 
-def _tally(rule: Rule, batch: pd.DataFrame, only: pd.Series | None = None) -> tuple[Tally, pd.Series]:
-    applies = rule.applies(batch) if rule.applies else pd.Series(True, index=batch.index)
+def _tally(rule: Rule, batch: pd.DataFrame, only: Marks | None = None) -> tuple[Tally, Marks]:
+    broken = rule.breaks(batch).to_numpy(dtype=bool)
+    applies = rule.applies(batch).to_numpy(dtype=bool) if rule.applies else np.ones(len(batch), dtype=bool)
     if only is not None:
         applies = applies & only
-    broken = applies & rule.breaks(batch)
+    broken = applies & broken
     return Tally(int(applies.sum()), int(broken.sum())), broken
 
 
 def enrich(batch: pd.DataFrame, references: References) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
     """Add place and company to each row; return the rows and how many came from which source."""
-    place = _look_up(batch["postcode"], references.postcodes)
-    company = _look_up(batch["company"].str.lower(), references.companies)
+    place = references.postcodes.look_up(batch["postcode"])
+    company = references.companies.look_up(batch["company"].str.lower())
     known_place, known_company = _known(place), _known(company)
     is_business = batch["company"] != ""
     enriched = batch.assign(
@@ -166,13 +170,6 @@ def _domain(email: pd.Series) -> pd.Series:
     return pd.Series(pc.replace_substring_regex(pa.array(email), "^.*@", ""), index=email.index, dtype=email.dtype)
 
 
-def _look_up(keys: pd.Series, chain: Chain) -> pd.DataFrame:
-    """Return what the chain knows for each row; rows with an empty key hold NA, and nothing failed for them."""
-    found = chain.find(pd.Index(keys[keys != ""].unique()))
-    rows = found.reindex(keys).set_axis(keys.index)
-    return rows.assign(failed=rows["failed"].eq(True))
-
-
 def _known(found: pd.DataFrame) -> pd.Series:
     return found["source"].notna() & ~found["source"].isin([UNKNOWN, FAILED])
 
@@ -186,19 +183,23 @@ def _data_source(place: pd.Series, company: pd.Series) -> pd.Series:
 
     What the cache answers came from the live service, so the same answer never looks like a change of the row.
     """
-    text = pd.Series("csv", index=place.index, dtype="str")
-    for label, source in (("postcode", place), ("company", company)):
-        text = text + (f", {label}: " + source.astype("str").replace(CACHE, LIVE)).where(source.notna(), "")
-    return text
+    (place_codes, place_words), (company_codes, company_words) = _worded("postcode", place), _worded("company", company)
+    words = np.array([f"csv{one}{other}" for one in place_words for other in company_words], dtype=object)
+    codes = place_codes * len(company_words) + company_codes
+    return pd.Series(pd.array(words, dtype="str").take(codes), index=place.index)
+
+
+def _worded(label: str, source: pd.Series) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """Return a number for the source of each row, and what each number says."""
+    codes, names = pd.factorize(source, use_na_sentinel=False)
+    return codes, ["" if pd.isna(name) else f", {label}: {LIVE if name == CACHE else name}" for name in names]
 
 
 def _enrichment_status(place: pd.Series, company: pd.Series, is_business: pd.Series) -> pd.Series:
     """`complete` when all that could be found was: the place and, for a business, the company."""
-    status = pd.Series("none", index=place.index, dtype="str")
-    status[company] = "company only"
-    status[place] = "place only"
-    status[place & (company | ~is_business)] = "complete"
-    return status
+    full = place & (company | ~is_business)
+    codes = np.select([full.to_numpy(), place.to_numpy(), company.to_numpy()], [3, 2, 1], 0)
+    return pd.Series(pd.array(["none", "company only", "place only", "complete"], dtype="str").take(codes), index=place.index)
 
 
 def score(batch: pd.DataFrame, risk: RiskSettings, as_of: date) -> pd.DataFrame:
@@ -206,20 +207,19 @@ def score(batch: pd.DataFrame, risk: RiskSettings, as_of: date) -> pd.DataFrame:
 
     The sum of points is capped at 100. `as_of` is the day on which the age of a company is reckoned.
     """
-    points = pd.Series(0, index=batch.index)
-    words = pd.Series("", index=batch.index, dtype="str")
-    for factor in risk_factors(risk, as_of):
-        found = factor.found(batch)
-        points = points + found.astype("int64") * factor.points
-        words = words.where(~found, words + "; " + factor.title)
-    total = points.clip(upper=100)
-    band = pd.Series("Low", index=batch.index, dtype="str")
-    band[total >= risk.medium_from] = "Medium"
-    band[total >= risk.high_from] = "High"
+    factors = risk_factors(risk, as_of)
+    # Rows with the same factors have the same score: one number says which, one table what it comes to.
+    found = np.zeros(len(batch), dtype="int64")
+    for place, factor in enumerate(factors):
+        found |= factor.found(batch).to_numpy(dtype="int64") << place
+    sets = [[factor for place, factor in enumerate(factors) if which >> place & 1] for which in range(2 ** len(factors))]
+    points = np.array([min(sum(factor.points for factor in one), 100) for one in sets], dtype="int64")
+    words = ["; ".join(factor.title for factor in one) or STANDARD_PROFILE for one in sets]
+    bands = ["High" if sum_ >= risk.high_from else "Medium" if sum_ >= risk.medium_from else "Low" for sum_ in points]
     return batch.assign(
-        risk_score_numeric=total,
-        calculated_risk=band,
-        risk_factors=words.str.removeprefix("; ").where(words != "", STANDARD_PROFILE),
+        risk_score_numeric=points[found],
+        calculated_risk=pd.array(bands, dtype="str").take(found),
+        risk_factors=pd.array(words, dtype="str").take(found),
     )
 
 

@@ -44,6 +44,7 @@ from etl.warehouse.sql import create_table
 folder, file = sys.argv[1:]
 begin()
 connection = duckdb.connect(folder + "/bare.duckdb")
+connection.execute("SET enable_progress_bar = false")
 connection.execute(create_table("duckdb"))
 loaded = connection.execute('''
 INSERT OR REPLACE INTO customer_enriched

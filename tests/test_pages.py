@@ -10,7 +10,11 @@ import yaml
 from etl.config import setting_names
 from etl.record import history
 from etl.rules import RULES
+from etl.service_calls import Figures
 from generators.pages.reference import exit_codes
+from generators.pages.runs import write_runs
+from generators.rendering import Renderer
+from tests.records import make_context, make_record
 
 pytestmark = pytest.mark.xdist_group("site")
 
@@ -64,6 +68,21 @@ def test_the_second_build_executes_no_notebook_whose_inputs_did_not_change(built
     again = command(built, "generators")
     assert again.returncode == 0
     assert "executed" not in again.stdout
+
+
+def test_a_runs_page_tells_how_each_live_service_answered(tmp_path: Path) -> None:
+    figures = Figures(keys_asked=3, keys_failed=1, keys_cached=12)
+    figures.count_call(0.25)
+    figures.count_call(0.75, "timeout")
+    runs = make_record(0), make_record(1, services={"postcodes": figures.record(), "companies": Figures().record()})
+    context = make_context(*runs)
+    write_runs(context, Renderer(context, tmp_path))
+    page = (tmp_path / "runs" / f"{runs[1].run_id}.md").read_text(encoding="utf-8")
+    assert "| Postcodes | 2 | 1 | 0 | 3 | 1 | 12 | 500 ms |" in page
+    assert "| timeout 1 |" in page
+    assert "| Companies | 0 | 0 | 0 | 0 | 0 | 0 | none | none | none | none |" in page
+    without = (tmp_path / "runs" / f"{runs[0].run_id}.md").read_text(encoding="utf-8")
+    assert "## Live services" not in without
 
 
 def test_without_a_run_it_says_what_to_do(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_notebooks_companies_are_known() -> None:
 def test_the_pipeline_reads_both_files() -> None:
     folder = DATA / "reference"
     references = load_references(ReferenceSettings(postcodes=folder / "postcode_areas.csv", companies=folder / "companies.csv"))
-    assert [chain.links[0].name for chain in (references.postcodes, references.companies)] == ["reference", "reference"]
+    assert [chain.services for chain in (references.postcodes, references.companies)] == [(), ()]
 
 
 def test_the_readme_tells_where_every_file_comes_from() -> None:

@@ -38,7 +38,8 @@ class Link:
 
 
 def find(links: Sequence[Link], keys: str, definite: bool = True) -> pd.DataFrame:
-    return Chain(links, tuple(TYPES), definite).find(pd.Index(list(keys), dtype="str"))
+    *services, reference = links
+    return Chain(reference, tuple(TYPES), services, definite).find(pd.Index(list(keys), dtype="str"))
 
 
 def sources(links: Sequence[Link], keys: str, definite: bool = True) -> str:
@@ -98,7 +99,7 @@ class TestAChain:
 class TestLoading:
     def test_without_addresses_nothing_is_asked_and_no_cache_is_made(self, tmp_path: Path) -> None:
         with load_references(REFERENCES, service_settings(cache_path=tmp_path / "cache")) as references:
-            assert [len(chain.links) for chain in (references.postcodes, references.companies)] == [1, 1]
+            assert [chain.services for chain in (references.postcodes, references.companies)] == [(), ()]
             assert not references.postcodes.is_live
             references.postcodes.find(pd.Index(["M1 1AF"]))
         assert (references.figures(), references.warnings(), list(tmp_path.iterdir())) == ({}, [], [])
@@ -106,8 +107,8 @@ class TestLoading:
     def test_each_address_switches_its_service_on(self, server: ServiceServer, tmp_path: Path) -> None:
         settings = service_settings(companies_url=server.url, cache_path=tmp_path / "cache")
         with load_references(REFERENCES, settings) as references:
-            assert [link.name for link in references.companies.links] == ["cache", "live", "reference"]
-            assert [link.name for link in references.postcodes.links] == ["reference"]
+            assert [link.name for link in references.companies.services] == ["cache", "live"]
+            assert references.postcodes.services == ()
             assert list(references.figures()) == ["companies"]
 
     def test_an_age_of_nothing_keeps_no_cache(self, server: ServiceServer, tmp_path: Path) -> None:

@@ -136,6 +136,9 @@ def test_what_another_run_has_begun_anew_is_not_set_aside(path: Path, clock: Clo
     ours = AnswerCache(path, 24, clock.now)
     assert ours.get("postcodes", ["M1 1AF"])
     change_an_answer(path)
+    with path.open("r+b") as file:  # SQLite reads pages anew when this counter has moved
+        file.seek(24)
+        file.write(b"\xff" * 4)
     path.rename(path.with_name("old"))  # as the other run does; ours still reads the old file
     filled(path, clock)
     assert ours.get("postcodes", list(answers)) == answers

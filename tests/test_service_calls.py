@@ -267,7 +267,7 @@ class TestPrivacy:
         self, server: ServiceServer, caller_of: Make, pauses: list[float], caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        caller = caller_of(server.url, "companies", "s3cret", attempts=2, breaker_failures=1)
+        caller = caller_of(server.url, "companies", "s3cret", attempts=2, breaker_failures=9)
         texts = []
         for fault in ("drop", "unavailable", "broken", "half", "denied", "ok"):
             server.behaviour.always = fault

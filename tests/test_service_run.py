@@ -52,6 +52,13 @@ def test_places_and_companies_come_from_the_services(server: ServiceServer) -> N
     assert record.rules["postcode.known"].model_dump() == {"applicable": 5, "violations": 2}
 
 
+def test_a_company_that_only_the_register_knows_has_no_domain_to_agree_with(server: ServiceServer) -> None:
+    server.behaviour.companies = [{"title": "Zubrik Works", "company_status": "active", "date_of_creation": "2001-02-03"}]
+    record = run_with(server.url, [customer(1, company="Zubrik Works"), customer(2, company="TechCorp Ltd")])
+    assert record.enrichment["companies"] == {"live": 2}
+    assert record.rules["company.email_domain"].applicable == 1
+
+
 def test_a_service_is_told_distinct_keys_and_nothing_else_of_a_customer(server: ServiceServer) -> None:
     run_with(server.url)
     asked = [key for request in server.log if request.method == "POST" for key in request.keys]
@@ -83,6 +90,9 @@ def test_a_dead_service_degrades_the_run_and_the_next_run_takes_live_data(server
     assert (dead.outcome, dead.rows.loaded) == ("warnings", 6)
     assert dead.enrichment == {"postcodes": {"failed": 1, "reference": 4}, "companies": {"failed": 1, "reference": 1}}
     assert column("district")[:2] == ["Manchester", "Cardiff"]
+    assert column("geo_enriched") == [True, True, True, False, False, True]
+    assert column("data_source")[3] == "csv, postcode: failed, company: failed"
+    assert column("enrichment_status")[3] == "none"
     assert dead.rules["postcode.asked"].model_dump() == {"applicable": 5, "violations": 5}
     assert dead.rules["company.asked"].model_dump() == {"applicable": 2, "violations": 2}
     assert dead.rules["postcode.known"].model_dump() == {"applicable": 4, "violations": 0}, "what failed was not judged"

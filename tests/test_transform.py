@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from etl.references import COMPANY_COLUMNS, PLACE_COLUMNS, Chain, Companies, PostcodeAreas, References
 from etl.rules import Severity, rule
+from etl.services import Found
 from etl.settings import RiskSettings
 from etl.transform import Knowledge, normalise, risk_factors, transform
 from tests.batches import batch_of
@@ -34,7 +35,7 @@ FIRMS = pd.DataFrame(
     },
     index=["hollisk & daughters", "zubrik machines"],
 )
-REFERENCES = References(Chain((PostcodeAreas(PLACES),), PLACE_COLUMNS), Chain((Companies(FIRMS),), COMPANY_COLUMNS))
+REFERENCES = References(Chain(PostcodeAreas(PLACES), PLACE_COLUMNS), Chain(Companies(FIRMS), COMPANY_COLUMNS))
 
 
 def knowledge(**risk: object) -> Knowledge:
@@ -160,12 +161,13 @@ def test_a_chain_asks_the_next_link_only_for_what_is_left() -> None:
     asked = []
 
     class Recorder(Companies):
-        def find(self, keys: pd.Index) -> pd.DataFrame:
+        def find(self, keys: pd.Index) -> Found:
             asked.append(list(keys))
             return super().find(keys)
 
-    first = Recorder(FIRMS.iloc[:1], "cache")
-    chain = Chain((first, Recorder(FIRMS, "reference")), COMPANY_COLUMNS)
+    first = Recorder(FIRMS.iloc[:1])
+    first.name = "cache"
+    chain = Chain(Recorder(FIRMS), COMPANY_COLUMNS, (first,))
     found = chain.find(pd.Index(["zubrik machines", "hollisk & daughters", "nobody"]))
     assert asked == [["zubrik machines", "hollisk & daughters", "nobody"], ["zubrik machines", "nobody"]]
     assert list(found["source"]) == ["reference", "cache", "unknown"]

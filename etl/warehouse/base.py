@@ -201,7 +201,6 @@ class Warehouse(ABC):
             ):
                 with attempt:
                     if attempt.num > 1:
-                        logger().warning("retry", what="batch", attempt=attempt.num)
                         self.reconnect()
                     return self._load_once(rows, now, settle)
         except Transient as error:
