@@ -7,14 +7,16 @@ runs the same input after a kill goes on behind the last committed batch.
 import hashlib
 import secrets
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid4
 
+import pandas as pd
 from pydantic import ValidationError
 
 from etl import __version__
@@ -157,10 +159,10 @@ def _progress_of(checkpoint: Checkpoint, key: str) -> Progress | None:
 
 
 def _load_batches(state: _Run, source: CsvSource, knowledge: Knowledge, warehouse: Warehouse) -> None:
-    """Transform the batches here and load them in a second thread, in order, one waiting at most."""
-    with ThreadPoolExecutor(1, "load") as loader:
+    """Transform the batches here while one thread reads the next and another loads the last, in order, one waiting at most."""
+    with ThreadPoolExecutor(1, "load") as loader, ThreadPoolExecutor(1, "extract") as reader:
         under_way: Future[None] | None = None
-        for step in _steps(state, source, knowledge):
+        for step in _steps(state, source, knowledge, reader):
             if under_way:
                 under_way.result()
             under_way = loader.submit(copy_context().run, _load, state, step, warehouse)
@@ -168,17 +170,21 @@ def _load_batches(state: _Run, source: CsvSource, knowledge: Knowledge, warehous
             under_way.result()
 
 
-def _steps(state: _Run, source: CsvSource, knowledge: Knowledge) -> Iterator[Step]:
+def _steps(state: _Run, source: CsvSource, knowledge: Knowledge, reader: Executor) -> Iterator[Step]:
     """Yield each batch transformed, with the time that each stage took."""
-    number = state.progress.batches
     batches = source.batches(state.loaded.values.input.batch_size, after=state.progress.line)
-    while True:
+
+    def read() -> tuple[pd.DataFrame | None, Stopwatch]:
         watch = Stopwatch()
         with watch.observe("extract"):
-            batch = next(batches, None)
+            return next(batches, None), watch
+
+    coming = reader.submit(read)
+    for number in count(state.progress.batches + 1):
+        batch, watch = coming.result()
         if batch is None:
             return
-        number += 1
+        coming = reader.submit(read)
         done = transform(batch, knowledge, watch.observe)
         yield Step(number, int(batch["_line"].iloc[-1]), len(batch), done, watch)
 

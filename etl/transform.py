@@ -92,8 +92,8 @@ def _normal_text(text: pa.LargeStringArray) -> pa.LargeStringArray:
         text = pc.ascii_trim_whitespace(text)
     else:
         text = pc.utf8_trim_whitespace(pc.utf8_normalize(text, form="NFC"))
-    guarded = pc.match_substring_regex(text, "^'[=@+-]")  # a spreadsheet's sign for "this is text", as our own exports have it
-    if pc.any(guarded).as_py():
+    if pc.any(pc.starts_with(text, "'")).as_py():  # a spreadsheet's sign for "this is text", as our own exports have it
+        guarded = pc.match_substring_regex(text, "^'[=@+-]")
         text = pc.if_else(guarded, pc.utf8_slice_codeunits(text, 1), text)
     if pc.any(pc.match_substring(text, "  ")).as_py():
         text = pc.replace_substring_regex(text, " {2,}", " ")

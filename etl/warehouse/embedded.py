@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,8 @@ class DuckDBWarehouse(Warehouse):
             with attempt:
                 return duckdb.connect(
                     str(self.settings.path),
-                    # Few, large checkpoints of the file: each one writes the index anew.
-                    config={"memory_limit": f"{self.settings.memory}MB", "checkpoint_threshold": "1GB", "threads": 1},
+                    # Few, large checkpoints of the file, for each one writes the index anew, but not one at the very end.
+                    config={"memory_limit": f"{self.settings.memory}MB", "checkpoint_threshold": "64MB", "threads": 1},
                 )
         raise AssertionError("stamina ends with a result or an error")
 
@@ -128,8 +128,12 @@ class DuckDBWarehouse(Warehouse):
         self._connection.register("batch", rows)
         self._connection.execute(_STAGE)
         times = {"now": naive(now)}
-        updated, inserted = (int(self._connection.execute(one, times).fetchall()[0][0]) for one in (_UPDATE, _INSERT))
-        return inserted, updated
+        inserted = self._count_of(_INSERT, times)
+        return inserted, self._count_of(_UPDATE, times) if inserted < len(rows) else 0
+
+    def _count_of(self, statement: str, times: Mapping[str, Any]) -> int:
+        """Execute a statement and return how many rows it changed."""
+        return int(self._connection.execute(statement, times).fetchall()[0][0])
 
     def _note_holder(self) -> None:
         self._holder_file.write_text(str(os.getpid()), encoding="utf-8")
