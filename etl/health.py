@@ -5,7 +5,6 @@ not in use by the settings.
 """
 
 import contextlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +24,7 @@ from etl.errors import (
     WarehouseError,
 )
 from etl.extract import CsvSource
+from etl.health_log import BEFORE_RUN, COMPONENTS, FILE_NAME
 from etl.log import logger
 from etl.mail import FAULTS, greet
 from etl.record import ComponentRecord, HealthRecord, HealthState, history
@@ -32,7 +32,6 @@ from etl.references import load_references, open_services
 from etl.service_calls import ServiceError
 from etl.warehouse import Warehouse, open_warehouse
 
-FILE_NAME = "health.jsonl"
 LEAST_FREE = 0.1
 """Share of a disk below which there is too little room."""
 TIMES_INPUT = 4
@@ -87,16 +86,6 @@ def exit_code(components: tuple[ComponentRecord, ...]) -> int:
     """Return the exit code of the worst component: that of its failure, 10 for warnings, 0."""
     failed = [one.exit_code for one in components if one.state == "failed"]
     return failed[0] if failed else EXIT_WARNINGS if any(one.state == "warning" for one in components) else EXIT_SUCCESS
-
-
-def read_checks(runs: Path) -> Iterator[HealthRecord]:
-    """Yield the checks of the past, oldest first; a line cut short by a crash is left out."""
-    path = runs / FILE_NAME
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            yield HealthRecord.model_validate(json.loads(line))
-        except ValueError:
-            continue
 
 
 def _concluded(loaded: LoadedSettings, now: datetime, found: list[ComponentRecord]) -> HealthRecord:
@@ -238,5 +227,4 @@ CHECKS: dict[str, Check] = {
     "mail": _check_mail,
 }
 """Every component but the warehouse, in the order in which they are looked at."""
-
-BEFORE_RUN = ("settings", "disk", "clock", "mail")
+assert tuple(CHECKS) == COMPONENTS[:-1]

@@ -54,9 +54,7 @@ class AnswerCache:
         def read(connection: sqlite3.Connection) -> dict[str, Answer]:
             found: dict[str, Answer] = {}
             for part in parts(keys, _AT_ONCE):
-                marks = ", ".join("?" * len(part))
-                query = f"SELECT key, answer, fetched, checksum FROM answer WHERE service = ? AND key IN ({marks})"
-                rows = connection.execute(query, (service, *part))
+                rows = connection.execute(_query(len(part)), (service, *part))
                 found |= {key: _checked(service, key, *row) for key, *row in rows if self._fresh(row[1])}
             return found
 
@@ -92,7 +90,7 @@ class AnswerCache:
                     break
                 try:
                     return work(self._open())
-                except (sqlite3.Error, _DamageError, OSError) as error:
+                except (sqlite3.Error, _DamageError, OSError, UnicodeDecodeError) as error:
                     self._recover(error)
             return otherwise
 
@@ -147,13 +145,17 @@ def _checked(service: str, key: str, text: str, fetched: float, checksum: int) -
     return answer
 
 
+def _query(keys: int) -> str:
+    return f"SELECT key, answer, fetched, checksum FROM answer WHERE service = ? AND key IN ({', '.join('?' * keys)})"
+
+
 def _is_damage(error: Exception) -> bool:
     """Tell whether the file is not what was written. Text that is no UTF-8 has no code; statements are fixed, so an error
     in one means that the table is another."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-    return isinstance(error, _DamageError)
+    return isinstance(error, _DamageError | UnicodeDecodeError)
 
 
 def _name(error: Exception) -> str:

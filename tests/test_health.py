@@ -13,7 +13,8 @@ import pytest
 from etl import cli, config
 from etl.errors import ERROR_CLASSES
 from etl.failures import FAILURES
-from etl.health import BEFORE_RUN, CHECKS, check_health, exit_code, read_checks
+from etl.health import CHECKS, check_health, exit_code
+from etl.health_log import BEFORE_RUN, read_checks
 from etl.pipeline import run
 from etl.record import ComponentRecord, write_record
 from etl.warehouse import open_warehouse

@@ -40,7 +40,7 @@ def test_every_item_has_a_page_and_every_run_of_the_newest(generated: Path, buil
 
 
 def test_references_list_all_that_is_declared(generated: Path) -> None:
-    settings = (generated / "reference/settings.md").read_text(encoding="utf-8")
+    settings = (generated / "deliverables/configuration.md").read_text(encoding="utf-8")
     rules = (generated / "reference/rules.md").read_text(encoding="utf-8")
     codes = (generated / "reference/exit-codes.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in settings for name in setting_names())

@@ -325,6 +325,9 @@ class TestTheScoresAgain:
         # A broken warning stands nowhere but in the record.
         told["phone.form"] = (told["phone.form"][0], sample_run.rules["phone.form"].violations)
         told |= from_the_file(lines) | from_the_warehouse()
+        asked = {"postcode.asked": (0, 0), "company.asked": (0, 0)}  # about live services, which are switched off
+        assert {name: (sample_run.rules[name].applicable, sample_run.rules[name].violations) for name in asked} == asked
+        told |= asked
         assert set(told) == {rule.id for rule in RULES}
         weights = dict.fromkeys(("row", "customer_id", "first_name", "last_name", "email", "status"), 3)
         weights |= dict.fromkeys(("postcode", "region", "company"), 2) | {"phone": 1}

@@ -14,6 +14,7 @@ ALLOWED = {
     r"<h[1-6]|</h[1-6]|&#\d+;|markdown=\"1\"": "markup",
     r"^\d+\. ": "numbers of an ordered list",
     r"\*\*?\w*UTF-8|sha256|ISO \d+": "names of standards",
+    r"\bp(?:50|95|99)\b": "names of percentiles",
     r"Articles? \d+[A-Z]?(?:(?:, | to | and )\d+[A-Z]?)*": "articles of a law",
     r"Keep a Changelog \d\.\d\.\d": "name of a convention with its version",
 }

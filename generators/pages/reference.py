@@ -1,14 +1,9 @@
 """Reference pages: settings, rules, data dictionary, exit codes and the published schemas."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
-
-from pydantic import SecretStr
 
 from etl import record
-from etl.config import as_text, setting_names
 from etl.errors import ERROR_CLASSES, EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, PipelineError
 from etl.rules import RULES
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, COLUMNS, RETENTION_WORDS, TABLE
@@ -20,9 +15,8 @@ FOLDER = "reference"
 SCHEMAS = {"run": record.json_schema, "backlog": backlog.json_schema}
 
 
-def write_reference(context: Context, renderer: Renderer) -> None:
+def write_reference(_: Context, renderer: Renderer) -> None:
     """Write all reference pages, the schemas and the navigation."""
-    renderer.write("pages/settings.md.j2", f"{FOLDER}/settings.md", {"settings": list(_settings(context))})
     renderer.write("pages/rules.md.j2", f"{FOLDER}/rules.md", {"rules": RULES})
     renderer.write(
         "pages/data_dictionary.md.j2",
@@ -45,35 +39,6 @@ def exit_codes() -> list[tuple[int, str, str]]:
         (EXIT_INTERRUPTED, "Stopped by hand", "run-killed"),
     ]
     return sorted(codes)
-
-
-def _settings(context: Context) -> Iterator[dict[str, Any]]:
-    effective = as_text(context.settings)
-    for name, field in setting_names().items():
-        extra = field.json_schema_extra or {}
-        unit = extra.get("unit") or next(
-            (m.json_schema_extra["unit"] for m in field.metadata if hasattr(m, "json_schema_extra")), ""
-        )
-        yield {
-            "name": name,
-            "type": _type_name(field.annotation),
-            "unit": unit,
-            "description": field.description,
-            **effective[name],
-        }
-
-
-def _type_name(annotation: Any) -> str:
-    if get_origin(annotation) is tuple:
-        return "list"
-    if get_origin(annotation) is Literal:
-        return "one of: " + ", ".join(_CHOICES.get(choice, choice) for choice in get_args(annotation))
-    kind = next(one for one in (*get_args(annotation), annotation) if one is not type(None))  # Path | None: a path
-    return _TYPES.get(kind, "range")
-
-
-_CHOICES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar"}
-_TYPES = {str: "text", bool: "yes or no", int: "whole number", float: "number", Path: "path", SecretStr: "secret"}
 
 
 def _write_schemas(folder: Path) -> None:
