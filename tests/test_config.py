@@ -111,3 +111,58 @@ def test_signing_in_without_protection_is_refused_and_no_secret_is_quoted(
         config.load(folder=folder)
     assert "hunter2" not in str(caught.value)
     assert "got" not in str(caught.value)
+
+
+def test_a_secret_comes_from_the_folder_or_the_environment_and_is_shown_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mail.password").write_text("from the folder\n", encoding="utf-8")
+    (tmp_path / "other").write_text("not ours", encoding="utf-8")
+    monkeypatch.setenv("HANDOVER_SECRETS", str(tmp_path))
+    folder = write_config(tmp_path / "config", "")
+    loaded = config.load(folder=folder)
+    assert loaded.values.mail.password.get_secret_value() == "from the folder"
+    assert config.as_text(loaded)["mail.password"] == {"value": "(set)", "origin": "secrets folder"}
+    monkeypatch.setenv("HANDOVER_MAIL__PASSWORD", "from the environment")
+    loaded = config.load(folder=folder)
+    assert loaded.values.mail.password.get_secret_value() == "from the environment"
+    assert "from the" not in str(config.as_text(loaded, private=True)["mail.password"]) + repr(loaded)
+
+
+def test_a_secret_in_a_file_is_refused_without_quoting_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="set HANDOVER_MAIL__PASSWORD or use the secrets folder") as caught:
+        config.load(folder=write_config(tmp_path, '[mail]\npassword = "s3cret"\n'))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_secrets_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDOVER_SECRETS", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match="HANDOVER_SECRETS: there is no such folder"):
+        config.load(folder=write_config(tmp_path / "config", ""))
+
+
+def test_private_values_are_for_the_terminal_only(tmp_path: Path) -> None:
+    loaded = config.load(overrides={"mail.receivers": "ops@bank.example"}, folder=write_config(tmp_path, ""))
+    assert config.as_text(loaded)["mail.receivers"]["value"] == "(set)"
+    assert config.as_text(loaded, private=True)["mail.receivers"]["value"] == "ops@bank.example"
+
+
+def test_a_fault_tells_the_unit(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"input\.promised_age \(from command line\): .*; got 'daily', unit: hours"):
+        config.load(overrides={"input.promised_age": "daily"}, folder=write_config(tmp_path, ""))
+
+
+VALUES = {"input.batch_size": ["1", "2", "3"], "input.promised_age": ["1.5", "2.5", "3.5"], "alerts.slow": ["no", "yes", "no"],
+          "input.delimiter": [";", "|", ","], "runs.path": ["a", "b", "c"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_precedence_holds_for_every_type_of_setting(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section, key = name.split(".")
+    in_file, in_variable, on_line = VALUES[name]
+    folder = write_config(tmp_path, f"[{section}]\n{key} = {in_file if name == 'input.batch_size' else repr(in_file)}\n")
+    shown = [config.as_text(config.load(folder=folder))[name]["value"]]
+    monkeypatch.setenv(f"HANDOVER_{section.upper()}__{key.upper()}", in_variable)
+    shown.append(config.as_text(config.load(folder=folder))[name]["value"])
+    shown.append(config.as_text(config.load(overrides={name: on_line}, folder=folder))[name]["value"])
+    assert shown == VALUES[name]
