@@ -1,5 +1,6 @@
 """The errors a run can end with, each with its exit code and the runbook section that helps."""
 
+from pathlib import Path
 from typing import ClassVar
 
 EXIT_SUCCESS = 0
@@ -85,3 +86,18 @@ ERROR_CLASSES: tuple[type[PipelineError], ...] = (
     ConfigError, ReferenceDataError, InputError, WarehouseError, SchemaDriftError, ThresholdError, BusyError, DiskError,
 )  # fmt: skip
 """Every class that ends a run, in the order of their exit codes."""
+
+
+def place_in_our_code(error: BaseException) -> str:
+    """Return the last place of an error in our own code, such as `etl/transform.py:88`, or `start` when it has none.
+
+    The text of a foreign error can quote a row, and so can the lines of its traceback; neither is kept anywhere.
+    """
+    place, trace = "start", error.__traceback__
+    here = Path(__file__).parent
+    while trace:
+        path = Path(trace.tb_frame.f_code.co_filename)
+        if path.is_relative_to(here):
+            place = f"etl/{path.relative_to(here).as_posix()}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -83,14 +83,14 @@ def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto", re
     folder.mkdir(parents=True)
     operation: Operation = "resubmit" if resubmission else "upsert"
     state = _Run(run_id, folder, loaded, started, Progress.start("", started), resume, operation)
-    with log_run(folder, run_id, quiet):
+    with log_run(folder, run_id, loaded.values, quiet) as loss:
         logger().info("run started", environment=loaded.environment, version=__version__)
         try:
             _process_input(state)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every end of a run is recorded, whatever it was
             state.error = state.error or error
         record = with_baseline(make_record(_ended(state)), loaded)
-        record = with_alerts(record, send_alerts(loaded, record, datetime.now(UTC)))
+        record = with_alerts(record, send_alerts(loaded, record, datetime.now(UTC))).warned(loss.warnings)
         write_record(record, runs)
     return record
 

@@ -16,7 +16,7 @@ import pyarrow
 
 from etl import __version__
 from etl.config import LoadedSettings, as_text
-from etl.errors import EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, PipelineError
+from etl.errors import EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, PipelineError, place_in_our_code
 from etl.extract import InputFacts
 from etl.log import logger
 from etl.progress import MB, Flow, Progress
@@ -101,25 +101,15 @@ def describe_fault(error: BaseException) -> Fault:
     if isinstance(error, KeyboardInterrupt):
         message = "Stopped by hand. Start again: it goes on behind the last batch that was committed."
         return Fault(error_class="Interrupted", message=message, runbook="run-killed")
-    return Fault(error_class=type(error).__name__, message=f"Unexpected, at {_where(error)}", runbook="unexpected-error")
-
-
-def _where(error: BaseException) -> str:
-    """Return the last place in our own code; the message of a foreign error can quote a row, so it is not kept."""
-    place, trace = "start", error.__traceback__
-    here = Path(__file__).parent
-    while trace:
-        path = Path(trace.tb_frame.f_code.co_filename)
-        if path.is_relative_to(here):
-            place = f"etl/{path.relative_to(here).as_posix()}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
+    return Fault(
+        error_class=type(error).__name__, message=f"Unexpected, at {place_in_our_code(error)}", runbook="unexpected-error"
+    )
 
 
 def _log_end(flows: dict[str, Flow], outcome: Outcome, fault: Fault | None) -> None:
     for name, flow in flows.items():
-        seconds = round(flow.seconds, 3)
-        logger().info("stage ended", stage=name, rows_in=flow.rows_in, rejected=flow.rows_rejected, seconds=seconds)
+        rows = {"rows_in": flow.rows_in, "rows_out": flow.rows_out, "rows_rejected": flow.rows_rejected}
+        logger().info("stage ended", stage=name, seconds=round(flow.seconds, 3), **rows)
     if fault:
         logger().error("run failed", error=fault.error_class, message=fault.message, runbook=fault.runbook)
     else:

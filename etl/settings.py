@@ -155,6 +155,7 @@ class LoggingSettings(_Section):
         5, ge=1, description="Rotated files kept besides the one in use", json_schema_extra={"unit": "files"}
     )
     keep: float = Field(90, gt=0, description="How long logs are kept", json_schema_extra=_DAYS)
+    keep_audit: float = Field(365, gt=0, description="How long lines of the audit log are kept", json_schema_extra=_DAYS)
 
 
 class PerformanceSettings(_Section):

@@ -18,6 +18,12 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def events_are_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that the catalogue does not have is an error in tests; in production it is flagged."""
+    monkeypatch.setattr("etl.log.strict", True)
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with the settings and reference data of the project; runs and warehouse stay in it."""

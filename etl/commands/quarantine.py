@@ -9,7 +9,7 @@ from etl.commands.run import summary
 from etl.config import LoadedSettings, with_input
 from etl.console import run_folder, say
 from etl.errors import EXIT_SUCCESS, ConfigError
-from etl.log import logger
+from etl.log import log_command, logger
 from etl.pipeline import run
 from etl.record import read_record
 from etl.resubmission import backlog, export_rows, fields_of, left_rows, mark_resolved, origins_of
@@ -71,6 +71,8 @@ def _show(settings: LoadedSettings, options: argparse.Namespace) -> int:
 
 def _export(settings: LoadedSettings, options: argparse.Namespace) -> int:
     count = export_rows(run_folder(settings.values.runs.path, options.run), options.out)
+    with log_command(settings.values):
+        logger().info("quarantine exported", rows=count)
     say(f"{count:,} row(s) written to {options.out}. Correct them, leave the first four columns as they are, and run:")
     say(f"python -m etl quarantine resubmit {options.out}\nThen delete the file: it holds personal data.")
     return EXIT_SUCCESS
@@ -84,6 +86,7 @@ def _resubmit(settings: LoadedSettings, options: argparse.Namespace) -> int:
     say(summary(record))
     if record.outcome in ("success", "warnings"):
         count = mark_resolved(settings.values.runs.path, origins, record)
-        logger().info("quarantine resubmitted", rows=count)
+        with log_command(settings.values):
+            logger().info("quarantine resubmitted", rows=count)
         say(f"  resolved {count:,} of {len(origins):,} row(s); the others are in the quarantine of this run")
     return record.exit_code
