@@ -175,16 +175,16 @@ def _steps(state: _Run, source: CsvSource, knowledge: Knowledge, reader: Executo
     batches = source.batches(state.loaded.values.input.batch_size, after=state.progress.line)
 
     def read() -> tuple[pd.DataFrame | None, Stopwatch]:
-        watch = Stopwatch()
+        watch = Stopwatch(state.watch.started)
         with watch.observe("extract"):
             return next(batches, None), watch
 
-    coming = reader.submit(read)
+    coming = reader.submit(copy_context().run, read)
     for number in count(state.progress.batches + 1):
         batch, watch = coming.result()
         if batch is None:
             return
-        coming = reader.submit(read)
+        coming = reader.submit(copy_context().run, read)
         done = transform(batch, knowledge, watch.observe)
         yield Step(number, int(batch["_line"].iloc[-1]), len(batch), done, watch)
 
@@ -197,7 +197,7 @@ def _load(state: _Run, step: Step, warehouse: Warehouse) -> None:
     counted.quarantined_bytes = state.quarantine.put(rejected, before.quarantined_bytes)
     state.progress = counted
     _stop_above_limit(state)
-    watch = Stopwatch()
+    watch = Stopwatch(state.watch.started)
 
     def settle(loaded: Loaded) -> Checkpoint:
         refused = refused_rows(step.done.accepted, loaded.refused, REFUSED)
@@ -213,6 +213,9 @@ def _load(state: _Run, step: Step, warehouse: Warehouse) -> None:
     state.progress.batch_seconds.append(round(seconds, 4))
     rejects = len(rejected) + len(loaded.refused)
     logger().info("batch loaded", batch=step.number, rows=step.read, rejected=rejects, **loaded.counts._asdict())
+    logger().info("rows loaded", batch=step.number, rejected=rejects, **loaded.counts._asdict())
+    times = {name: round(taken, 4) for name, taken in (step.watch.seconds | watch.seconds).items()}
+    logger().info("batch timed", batch=step.number, rows=step.read, seconds=times)
 
 
 def _checkpoint(state: _Run) -> Checkpoint:

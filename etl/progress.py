@@ -10,6 +10,7 @@ from datetime import datetime
 import psutil
 from pydantic import AwareDatetime, BaseModel
 
+from etl.log import in_stage, logger
 from etl.rules import REFUSED
 from etl.stages import STAGES
 from etl.transform import Tally, Transformed
@@ -27,17 +28,24 @@ def cpu_seconds() -> float:
 
 @dataclass
 class Stopwatch:
-    """Seconds and largest resident memory (MB) by stage."""
+    """Seconds and largest resident memory (MB) by stage. The log says when a stage not in `started` begins."""
+
+    started: set[str] = field(default_factory=set)
+    """Stages that have begun; the stopwatches of one run share it."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_mb: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def observe(self, stage: str) -> Iterator[None]:
-        """Add the seconds spent inside to the stage, and look at the memory when leaving."""
+        """Add the seconds spent inside to the stage, write its name on what is logged there, and look at the memory when leaving."""
         begin = time.perf_counter()
         try:
-            yield
+            with in_stage(stage):
+                if stage not in self.started:
+                    self.started.add(stage)
+                    logger().info("stage started")
+                yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
             self.peak_mb[stage] = max(self.peak_mb.get(stage, 0.0), _process.memory_info().rss / MB)
