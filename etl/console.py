@@ -12,6 +12,8 @@ COMMANDS = {
     "run": "run the pipeline once and write its record",
     "config": "show every setting with its value and origin, or check them",
     "runs": "list the runs, oldest first",
+    "logs": "answer from the logs: what went wrong, what was slow, one run's story",
+    "prune": "delete what is past its time: logs, rejected rows, old runs",
     "baseline": "set the baseline that runs are judged against, or show it",
     "health": "look at everything a run depends on",
     "migrate": "show what the tables lack of the schema, or add it",

@@ -110,6 +110,9 @@ _UPSERTS = (
 )
 _BATCH = Field("batch", COUNT, "number of the batch")
 
+KINDS = (COUNT, SECONDS, TIMES, STAGE, RUN, CLASS, PLACE, WORD, TEXT)
+"""Every kind that a field can be of."""
+
 FAULT = (_MAY_ERROR, Field("place", PLACE, "last place in our own code", optional=True))
 """What any event may tell of an error: never its text, which can quote a row, and never a foreign traceback."""
 

@@ -292,8 +292,13 @@ def plain(line: _Line) -> str:
     }
     if line["event"] != "run started":
         left.pop("run_id", None)
-    told = " ".join(f"{key}={escape(str(value))}" for key, value in left.items())
+    told = " ".join(f"{key}={_shown(value)}" for key, value in left.items())
     return f"{line['timestamp'][11:19]} {line['level']:<7} {escape(line['event']):<14} {told}".rstrip()
+
+
+def _shown(value: object) -> str:
+    """Return a value for people: `validate:0.5,load:0.7` for seconds by stage."""
+    return ",".join(f"{key}:{one}" for key, one in value.items()) if isinstance(value, dict) else escape(str(value))
 
 
 class _Forward(logging.Handler):

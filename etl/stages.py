@@ -18,6 +18,8 @@ class Store:
     personal: bool
     outside: bool
     retention: str
+    period: str = ""
+    """Setting with the days after which `python -m etl prune` deletes it; `retention` then says from when they count."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,12 @@ STORES: tuple[Store, ...] = (
     Store("warehouse", "Customer table", "database", "one row per customer, enriched and scored", True, False,
           "as the customer relationship, by column"),
     Store("audit", "Audit table", "database", "one row per run: when, how many, with what outcome", False, False, "6 years"),
-    Store("quarantine", "Quarantine", "file", "rejected rows as they came, with the rules they break", True, False, "30 days"),
-    Store("record", "Run record", "record", "counts, seconds, scores and settings of a run", False, False, "24 months"),
-    Store("log", "Run log", "log", "events of a run: counts and names of stages", False, False, "90 days"),
+    Store("quarantine", "Quarantine", "file", "rejected rows as they came, with the rules they break", True, False,
+          "from the start of the run", "runs.keep_quarantine"),
+    Store("record", "Run record", "record", "counts, seconds, scores and settings of a run", False, False, "from the start of the run", "runs.keep"),
+    Store("log", "Run log", "log", "events of a run: counts and names of stages", False, False, "from the start of the run", "logging.keep"),
+    Store("audit_log", "Audit log", "log", "what was done to the data: loads, exports, deletions, as counts", False, False,
+          "from the event", "logging.keep_audit"),
     Store("site", "Published pages", "pages", "aggregates of run records", False, False, "until the next publication"),
 )  # fmt: skip
 
@@ -88,7 +93,7 @@ STAGES: tuple[Stage, ...] = (
           "back, the run stops, and the next one goes on behind the last committed batch",
           ("warehouse-unavailable", "schema-drift", "two-runs-at-once", "run-killed", "disk-full")),
     Stage("record", "Record", "writes the audit row, the run record and the log, whatever happened",
-          (), ("audit", "record", "log"), None,
+          (), ("audit", "record", "log", "audit_log"), None,
           "A record that can't be written is reported on the terminal with the run's outcome", ("disk-full",)),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl import cli, config
+from etl.log import log_path
 from etl.pipeline import run
 from etl.quarantine import Quarantine
 from etl.record import RunRecord, history, json_schema, read_record
@@ -146,7 +147,7 @@ class TestARunThatCanNotGoOn:
         assert record.fault is not None
         assert record.fault.message.startswith("Unexpected, at etl/transform.py:")
         assert "Wrenna" not in record.model_dump_json()
-        assert "Wrenna" not in (Path("runs") / record.run_id / "log.jsonl").read_text(encoding="utf-8")
+        assert "Wrenna" not in log_path(Path("runs") / record.run_id).read_text(encoding="utf-8")
 
     def test_a_run_stopped_by_hand_is_recorded_as_that(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def stopped(*_: object) -> None:
@@ -183,9 +184,7 @@ class TestARunThatCanNotGoOn:
 class TestTheLog:
     def test_each_line_is_json_with_time_level_and_run(self) -> None:
         record = run_with(MIXED)
-        lines = [
-            json.loads(line) for line in (Path("runs") / record.run_id / "log.jsonl").read_text(encoding="utf-8").splitlines()
-        ]
+        lines = [json.loads(line) for line in log_path(Path("runs") / record.run_id).read_text(encoding="utf-8").splitlines()]
         assert {line["run_id"] for line in lines} == {record.run_id}
         assert all(line["timestamp"].endswith("Z") and line["level"] == "info" for line in lines)
         assert [line["stage"] for line in lines if line["event"] == "stage ended"] == [stage.name for stage in STAGES]
@@ -193,8 +192,8 @@ class TestTheLog:
     def test_no_value_of_a_row_is_in_record_or_log(self) -> None:
         record = run_with(MIXED)
         folder = Path("runs") / record.run_id
-        for name in ("run.json", "log.jsonl"):
-            text = (folder / name).read_text(encoding="utf-8")
+        for path in (folder / "run.json", log_path(folder)):
+            text = path.read_text(encoding="utf-8")
             assert not any(value in text for value in ("Wrenna", "Hollisk", "hollisk.example", "7946", "M1 1AF"))
 
 

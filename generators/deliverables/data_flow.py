@@ -26,7 +26,7 @@ _ICONS: dict[str, type[Node]] = {
 _ZONES = {
     "Outside: the supplier": ("customers",),
     "Outside: services": ("services",),
-    "Pipeline host": ("postcode_areas", "companies", "answers", "quarantine", "record", "log"),
+    "Pipeline host": ("postcode_areas", "companies", "answers", "quarantine", "record", "log", "audit_log"),
     "Warehouse": ("warehouse", "audit"),
     "Readers": ("site",),
 }
@@ -201,6 +201,7 @@ def _volumes(run: RunRecord) -> dict[str, str]:
         "audit": "one row",
         "record": "one record",
         "log": "one file",
+        "audit_log": "a line for each batch",
     }
 
 

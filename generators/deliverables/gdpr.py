@@ -11,6 +11,7 @@ from typing import Literal
 
 from etl.console import COMMANDS
 from etl.quarantine import FILE_NAME as QUARANTINE
+from etl.retention import PERIODS, plan_pruning
 from etl.schema import COLUMNS, RETENTION_WORDS, Personal
 from etl.stages import STORES
 from etl.transform import risk_factors
@@ -45,6 +46,8 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
         "personal_columns": [column for column in COLUMNS if column.personal is not Personal.NONE],
         "retention": RETENTION_WORDS,
         "stores": STORES,
+        "periods": PERIODS,
+        "due": plan_pruning(context.settings.values, context.now).counts,
         "checks": checks,
         "open": [check for check in checks if check.state != "closed"],
         "waiting": waiting,
@@ -70,7 +73,8 @@ def checklist(context: Context) -> Iterator[Check]:
     yield _transit(context)
     yield Check("Encryption at rest", "The warehouse, quarantine and backups lie on encrypted disks", "Can't be seen from here",
                 "unknown", "ask the warehouse owner")  # fmt: skip
-    yield _command("Retention", "A job deletes what is due", "retention")
+    yield _due(context)
+    yield _command("Retention", "A job deletes customers whose time is over", "retention")
     yield _command("Erasure", "A command finds and erases a person in every store", "erase")
     yield _command("Access", "A command gathers all that is kept of a person", "subject-access")
     yield from _decisions(context)
@@ -113,6 +117,14 @@ def _transit(context: Context) -> Check:
     found = "The embedded warehouse is a file; there is no connection" if embedded else f"Not looked at for {kind}"
     return Check("Encryption in transit", "Connections to the warehouse are encrypted", found, "closed" if embedded else "unknown",
                  "settings: warehouse.kind")  # fmt: skip
+
+
+def _due(context: Context) -> Check:
+    """Look for what is past its time: a command that nobody calls keeps no promise."""
+    due = {name: number for name, number in plan_pruning(context.settings.values, context.now).counts.items() if number}
+    found = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in due.items())
+    return Check("Retention", "Logs, rejected rows and run folders go when they are due", f"Past their time: {found}" if due else
+                 "Nothing is past its time", "open" if due else "closed", "age of what lies in runs/; python -m etl prune deletes it")  # fmt: skip
 
 
 def _command(area: str, wanted: str, name: str) -> Check:
@@ -209,7 +221,7 @@ RISKS = (
         "Off unless the settings list regions; then needs its own justification",
         "score",
     ),
-    ("Quarantine leaks: it holds unverified raw rows", "Owner-only file, never published; deletion not yet executed", "validate"),
+    ("Quarantine leaks: it holds unverified raw rows", "Owner-only file, never published; deleted when it is due", "validate"),
     ("A log or page shows a customer", "Only counts are recorded; a test looks for every sample customer", "record"),
     ("An erased person comes back with the next file", "Open: no suppression list yet", "extract"),
     ("Company data of a sole trader is stale", "Reference is reviewed every quarter", "enrich"),
