@@ -1,7 +1,7 @@
 """Figures: every number on a page is bound to its source, so that it can be read again and compared.
 
 A source is `kind:path`: `run:rows.read`, `run:stages.load.seconds`, `run:quality.dimensions.validity.score`,
-`settings:quality.rejects_stop`, `backlog:points`, `code:rules`, `history:runs`, `evidence:proved`.
+`settings:quality.rejects_stop`, `backlog:points`, `code:rules`, `history:runs`, `evidence:proved`, `logs:files`.
 """
 
 import re
@@ -17,6 +17,7 @@ from etl.schema import COLUMNS, INPUT_COLUMNS
 from etl.stages import STAGES, STORES
 from generators.context import Context
 from generators.judging import STATES
+from generators.log_facts import log_facts
 
 Value = int | float | str
 
@@ -143,4 +144,5 @@ _SOURCES: dict[str, Callable[[Context], object]] = {
     "code": _code,
     "history": lambda context: {"runs": len(context.runs), "good": sum(run.exit_code in (0, 10) for run in context.runs)},
     "evidence": _evidence,
+    "logs": lambda context: log_facts(context.settings.values).figures(),
 }
