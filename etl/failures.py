@@ -17,6 +17,8 @@ MIGRATE = "python -m etl migrate"
 TEST_ALERTS = "python -m etl alert test"
 LIST_ALERTS = "python -m etl alert list"
 WATCH = "python -m etl alert check"
+TELL_STORY = "python -m etl logs --story"
+PRUNE = "python -m etl prune"
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ FAILURES: tuple[Failure, ...] = (
         "The run stopped; what was committed before stays",
         "When a file is written",
         ("How much room is left where `runs.path` and `warehouse.path` lie?",),
-        (Step("Make room: old folders in `runs/` may go, but keep the newest good one"), Step("Run again", RUN)),
+        (Step("Make room: delete what is past its time", PRUNE), Step("See what else fills the disk"), Step("Run again", RUN)),
         _LIST,
         "Point `runs.path` and `warehouse.path` to another disk and call the operations lead",
     ),
@@ -251,7 +253,7 @@ FAILURES: tuple[Failure, ...] = (
         "The batch in hand was not loaded",
         "Where it happens; the run is recorded as failed",
         ("Does it come again with the same file?",),
-        (Step("Run again once", RUN), Step("Keep the folder of the run and report the place that the message names")),
+        (Step("See what the run did before it failed", TELL_STORY), Step("Run again once", RUN), Step("Keep the folder of the run and report the place that the message names")),
         _LIST,
         "Load the file of the day before, and call the operations lead",
     ),

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from etl.failures import FAILURES, LIST_ALERTS, LIST_RUNS, RUN, SEVERITY_WORDS, SHOW_QUARANTINE, SHOW_SETTINGS, TEST_ALERTS, WATCH
+from etl.failures import (
+    FAILURES,
+    LIST_ALERTS,
+    LIST_RUNS,
+    PRUNE,
+    RUN,
+    SEVERITY_WORDS,
+    SHOW_QUARANTINE,
+    SHOW_SETTINGS,
+    TELL_STORY,
+    TEST_ALERTS,
+    WATCH,
+)
 from etl.stages import STAGES
 from generators.context import Context
 from generators.deliverable import Deliverable
@@ -14,6 +26,7 @@ QUICK = (
     ("Run the pipeline and write all pages", RUN),
     ("List the runs with their outcome", LIST_RUNS),
     ("See what was rejected, and on which lines", SHOW_QUARANTINE),
+    ("See what the last run did, line by line", TELL_STORY),
     ("See every setting and where it came from", SHOW_SETTINGS),
     ("Open these pages on this machine", "nox -s serve"),
 )
@@ -23,6 +36,8 @@ ROUTINE = (
     ("Look at the rejected rows of a run", SHOW_QUARANTINE),
     ("Change a setting for one run", "python -m etl run --set input.batch_size=10000"),
     ("See the settings of production", "python -m etl config --environment production"),
+    ("Delete what is past its time: logs, rejected rows, old runs; once a day", PRUNE),
+    ("See what went wrong lately", "python -m etl logs --errors --last 30"),
     ("See which alerts were sent", LIST_ALERTS),
     ("Send a test of every alert", TEST_ALERTS),
     ("Ask whether a successful run is overdue", WATCH),
