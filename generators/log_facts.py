@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from etl.audit import AUDIT_FILE, read_audit
+from etl.audit import read_audit
 from etl.log import log_parts
 from etl.log_analysis import RunLog, count_events, read_log, runs_with_logs
 from etl.settings import Settings
@@ -54,7 +54,6 @@ class LogFacts:
             "kilobytes_a_run": round(sum(sizes) / 1000 / len(self.folders), 1) if self.folders else 0,
             "oldest": self.folders[0].name if self.folders else "none",
             "audit_lines": sum(1 for _ in read_audit(self.runs)),
-            "audit_file": AUDIT_FILE,
         }
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_every_store_is_listed_with_its_retention(tmp_path: Path) -> None:
     for store in STORES:
         assert f"| {store.title} | {'yes' if store.personal else 'no'} |" in page
         assert store.retention
+
+
+def test_a_period_that_a_job_keeps_is_that_of_a_setting_in_days(tmp_path: Path) -> None:
+    page = render_deliverable("gdpr", CONTEXTS["good"](), tmp_path)
+    kept = [store for store in STORES if store.period]
+    assert {store.id for store in kept} == {"quarantine", "record", "log", "audit_log"}
+    for store in kept:
+        assert config.unit(store.period) == "days"
+        assert f'data-src="settings:{store.period}"' in page
+
+
+def test_retention_is_open_as_soon_as_something_is_past_its_time(tmp_path: Path) -> None:
+    for days, state in ((29, "closed"), (31, "open")):
+        folder = tmp_path / str(days) / make_record().run_id
+        folder.mkdir(parents=True)
+        (folder / "quarantine.jsonl").touch()
+        now = make_record().started_at + timedelta(days=days)
+        assert check("Retention", "Logs, rejected", settings=with_runs(folder.parent), now=now).state == state
+    assert check("Retention", "customers").state == "open", "no job deletes customers yet"
 
 
 def test_what_can_not_be_seen_is_open(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_every_event_stands_there_with_level_fields_and_an_example(records: list
     for event in EVENTS:
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{event.name}` |")]
         assert f"| {' or '.join(event.levels)} |" in row
-        assert all(f"`{field.name}`" in row for field in event.fields)
+        assert all(f">{field.name}</code>" in row for field in event.fields)
         assert f'"event": "{event.name}"' in text
         assert str(example(event)["logger"]) in LOGS
     assert re.search(r"^\| `batch loaded` .*\| 3 \|$", text, re.MULTILINE), "seen in the logs of the good run"
@@ -111,7 +111,7 @@ def test_every_event_stands_there_with_level_fields_and_an_example(records: list
 def test_every_command_answers_from_the_logs_of_real_runs(
     question: str, command: str, records: list[RunRecord], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert f"| {question} | `{command}` |" in html.unescape(page_of(project, *records))
+    assert f"| {question} | <code>{command}</code> |" in html.unescape(page_of(project, *records))
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "etl"]
     capsys.readouterr()

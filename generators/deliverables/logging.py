@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etl.audit import AUDIT_FILE
 from etl.config import as_text, setting_names
 from etl.events import EVENTS, LOGS, Event, example
 from etl.failures import failure
@@ -24,10 +25,10 @@ QUESTIONS = (
     ("What happened in the last run, line by line?", STORY),
     ("What went wrong lately, how often, and where is the help?", f"{ERRORS} --last 30"),
     ("Which stage takes the time?", "python -m etl logs --stages --last 10"),
-    ("How much was loaded, batch by batch?", "python -m etl logs --event 'rows loaded' --last 1"),
-    ("How long did each batch take, by stage?", "python -m etl logs --event 'batch timed' --last 1"),
-    ("What did the checks before the run find?", "python -m etl logs --event 'health checked' --last 1"),
-    ("Which runs failed, and why?", "python -m etl logs --event 'run failed'"),
+    ("How much was loaded, batch by batch?", 'python -m etl logs --event "rows loaded" --last 1'),
+    ("How long did each batch take, by stage?", 'python -m etl logs --event "batch timed" --last 1'),
+    ("What did the checks before the run find?", 'python -m etl logs --event "health checked" --last 1'),
+    ("Which runs failed, and why?", 'python -m etl logs --event "run failed"'),
     ("How many lines are there of each event?", "python -m etl logs"),
     ("What is due for deletion?", "python -m etl prune --dry-run"),
 )
@@ -102,6 +103,7 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
         "seen": seen,
         "unseen": [event.name for event in EVENTS if not seen.get(event.name)],
         "questions": QUESTIONS,
+        "audit_file": (facts.runs / AUDIT_FILE).as_posix(),
         "watch": {name: (one, failure(one.runbook)) for name, one in WATCH.items()},
         "errors_command": ERRORS,
         "never": NEVER,
