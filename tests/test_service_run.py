@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl import config
+from etl.log import log_path
 from etl.pipeline import run
 from etl.record import RunRecord, read_record
 from tests.conftest import ROOT
@@ -40,7 +41,7 @@ def column(name: str) -> list[object]:
 
 
 def log_of(record: RunRecord) -> str:
-    return (Path("runs") / record.run_id / "log.jsonl").read_text(encoding="utf-8")
+    return log_path(Path("runs") / record.run_id).read_text(encoding="utf-8")
 
 
 def test_places_and_companies_come_from_the_services(server: ServiceServer) -> None:
