@@ -273,7 +273,7 @@ class _AuditLog(_Handling):
         try:
             if isinstance(record.msg, dict) and record.msg["logger"] == "audit":
                 append_audit(self._runs, self.format(record))
-        except Exception:  # noqa: BLE001 - no fault of logging may stop a run
+        except (OSError, TypeError, ValueError):  # a full disk, another process that has it for too long
             self.handleError(record)
 
 
@@ -306,13 +306,16 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell a record; of one with values the words between them, for the values can be those of a row."""
-        ours = record.name.split(".")[0] == "etl"  # modules that also log outside of a run; their values are classes
-        text = record.getMessage() if ours else str(record.msg)
         tell = logger().error if record.levelno >= logging.ERROR else logger().warning
-        try:
-            tell("library message", library=record.name, text=text, exc_info=record.exc_info or None)
-        except Exception:  # noqa: BLE001
-            self.handleError(record)
+        tell("library message", library=record.name, text=_words(record), exc_info=record.exc_info or None)
+
+
+def _words(record: logging.LogRecord) -> str:
+    """Return the words of a record. Our own modules that also log outside of a run put classes into theirs, which may be told."""
+    try:
+        return record.getMessage() if record.name.split(".")[0] == "etl" else str(record.msg)
+    except (TypeError, ValueError):  # values that do not fit the words
+        return str(record.msg)
 
 
 @contextmanager

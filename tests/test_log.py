@@ -304,6 +304,18 @@ class TestLibraries:
         assert [line["level"] for line in lines] == ["warning", "error", "error"]
         assert {(line["library"], line["text"]) for line in lines} == {("urllib3.pool", "lost %s at [e-mail]")}
 
+    def test_values_that_do_not_fit_their_words_stop_nothing_and_are_not_told(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest raise on such a record
+
+        def tell() -> None:
+            for name in ("etl.alerts", "urllib3"):
+                logging.getLogger(name).warning("%d left", CANARY)
+
+        assert [line["text"] for line in told(folder, tell)] == ["%d left"] * 2
+        assert_clean("".join(capsys.readouterr()))
+
     def test_a_python_warning_is_told_by_class_and_place(self, folder: Path) -> None:
         before = warnings.showwarning
         with warnings.catch_warnings():
