@@ -84,10 +84,24 @@ def sample(session: nox.Session) -> None:
 
 
 @nox.session
-def bench(session: nox.Session) -> None:
-    """Measure ratios: the whole run against the site build alone."""
+def drill(session: nox.Session) -> None:
+    """Rehearse failures: kill 100 runs at random moments and resume them. `-- --kills 10`"""
     install(session)
-    session.run("python", "tests/bench_run.py", *session.posargs)
+    session.run("python", "tests/drill.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure ratios: the whole run against the site build alone; a million rows against a bare load of the same file."""
+    install(session)
+    beyond = []
+    for script in ("tests/bench_run.py", "tests/bench_load.py"):
+        try:
+            session.run("python", script)
+        except nox.command.CommandFailed:  # the others are measured all the same
+            beyond.append(script)
+    if beyond:
+        session.error(f"beyond a limit: {', '.join(beyond)}")
 
 
 @nox.session
