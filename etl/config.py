@@ -76,6 +76,18 @@ def with_input(settings: LoadedSettings, path: Path) -> LoadedSettings:
     return LoadedSettings(settings.environment, values, {**settings.origins, "input.path": "command line"})
 
 
+def missing_files(settings: LoadedSettings) -> Iterator[str]:
+    """Yield, for each setting that names a file a run reads, what is missing and where its name comes from."""
+    values = settings.values
+    read = {
+        "input.path": values.input.path, "references.postcodes": values.references.postcodes,
+        "references.companies": values.references.companies, "mail.ca_file": values.mail.ca_file,
+    }  # fmt: skip
+    for name, path in read.items():
+        if path is not None and not path.is_file():
+            yield f"{name} (from {_origin(settings.origins, name)}): {path.as_posix()}: there is no such file"
+
+
 def setting_names() -> dict[str, Any]:
     """Return every setting's dotted name with its field (type, default, description, unit)."""
     return {

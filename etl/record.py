@@ -65,6 +65,7 @@ class StageRecord(_Part):
     seconds: NonNegativeFloat
     batches: NonNegativeInt
     peak_mb: NonNegativeFloat = Field(description="Largest resident memory of the process when a batch left the stage")
+    rate: NonNegativeFloat | None = Field(None, description="Rows in for each busy second; none where no row or no time was seen")
 
 
 class BatchTimes(_Part):

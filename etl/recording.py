@@ -128,7 +128,9 @@ def _versions() -> dict[str, str]:
 
 
 def _rounded(flow: Flow) -> dict[str, Any]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in flow.model_dump().items()}
+    rate = round(flow.rows_in / flow.seconds, 1) if flow.rows_in and flow.seconds else None
+    figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in flow.model_dump().items()}
+    return figures | {"rate": rate}
 
 
 def _batch_times(seconds: Sequence[float]) -> BatchTimes | None:

@@ -165,6 +165,24 @@ def _slow(seconds: float, ratio: float, settings: Settings) -> Finding:
     )  # fmt: skip
 
 
+def _judge_services(situation: Situation) -> Judgement:
+    run, limit = situation.run, situation.settings.alerts.service_success
+    shares = {name: one.success for name, one in run.services.items() if one.success is not None} if run else {}
+    if not shares:
+        return "not judged"
+    name = min(shares, key=lambda one: shares[one])
+    return _services_failing(name, shares[name], limit) if shares[name] < limit else "fine"
+
+
+def _services_failing(name: str, share: float, limit: float) -> Finding:
+    return Finding(
+        "services-failing", failure("service-down").severity,
+        "Calls of a live service failed. Cache and embedded reference stood in; what neither knows was loaded without.",
+        (("Service", name), ("Calls that succeeded", f"{share:.1%}"), ("Limit", f"{limit:.1%}")),
+        "service-down",
+    )  # fmt: skip
+
+
 def _judge_input_age(situation: Situation) -> Judgement:
     run, limit = situation.run, situation.settings.alerts.input_age
     if run is None or run.input is None:
@@ -249,6 +267,12 @@ SIGNALS: tuple[Signal, ...] = (
         "A factor over the usual time and a least excess: the factor alone would wake people for a run of two seconds",
         "run-slow", "A run took no longer than its baseline allows",
         _judge_slow, lambda settings: _slow(600, 2 * settings.performance.slower_factor, settings),
+    ),
+    Signal(
+        "services-failing", "live services failing", "alerts.service_success",
+        "Single failures are retried and mean nothing; from here on rows are loaded without what the service alone knows",
+        "service-down", "A run asked the services and enough calls succeeded",
+        _judge_services, lambda settings: _services_failing("postcodes", settings.alerts.service_success / 2, settings.alerts.service_success),
     ),
     Signal(
         "input-old", "input late", "alerts.input_age",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from etl import config
+from etl import cli, config
 from etl.errors import ConfigError
 from etl.settings import Range
 from tests.conftest import ROOT
@@ -166,3 +166,21 @@ def test_precedence_holds_for_every_type_of_setting(name: str, tmp_path: Path, m
     shown.append(config.as_text(config.load(folder=folder))[name]["value"])
     shown.append(config.as_text(config.load(overrides={name: on_line}, folder=folder))[name]["value"])
     assert shown == VALUES[name]
+
+
+@pytest.mark.usefixtures("project")
+def test_check_names_every_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/reference/companies.csv").unlink()
+    assert cli.main(["config", "check", "--set", "mail.ca_file=none.pem"]) == 2
+    told = capsys.readouterr().err
+    assert "input.path (from config/default.toml): data/customers.csv: there is no such file" in told
+    assert "references.companies (from default)" in told
+    assert "mail.ca_file (from command line)" in told
+    assert "references.postcodes" not in told
+
+
+@pytest.mark.usefixtures("project")
+def test_check_says_when_all_is_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data/customers.csv").touch()
+    assert cli.main(["config", "check"]) == 0
+    assert "are in order" in capsys.readouterr().out

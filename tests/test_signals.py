@@ -8,7 +8,7 @@ import pytest
 from etl import config
 from etl.config import setting_names
 from etl.failures import FAILURES, failure
-from etl.record import BaselineVerdict, RunRecord
+from etl.record import BaselineVerdict, RunRecord, ServiceRecord
 from etl.settings import Settings
 from etl.signals import NO_SUCCESS, SIGNALS, UNDELIVERED, Finding, Judgement, Situation, signal
 from tests.conftest import ROOT
@@ -48,6 +48,24 @@ def compared(slow: bool) -> RunRecord:
     return make_record().model_copy(update={"baseline": BaselineVerdict(ratio=1.6, slow=slow, seconds=10.0, runs=7)})
 
 
+def served(succeeded: int) -> RunRecord:
+    """Return a run that called a service a thousand times, and another one without a fault."""
+    none = {
+        "retries": 0,
+        "breaker_openings": 0,
+        "keys_asked": 9,
+        "keys_failed": 0,
+        "keys_cached": 0,
+        "p50": 0.1,
+        "p95": 0.1,
+        "p99": 0.1,
+    }
+    failing = ServiceRecord(calls=1000, succeeded=succeeded, failed={"timeout": 1000 - succeeded}, **none)
+    return make_record().model_copy(
+        update={"services": {"companies": ServiceRecord(calls=1, succeeded=1, failed={}, **none), "postcodes": failing}}
+    )
+
+
 def since(hours: float) -> dict[str, Any]:
     return {"since": NOON - timedelta(hours=hours)}
 
@@ -57,6 +75,7 @@ BOTH_SIDES = [
     ("rejects-high", {"run": rejected(21)}, {"run": rejected(20)}, "P3"),
     ("quality-low", {"run": scored(96.99)}, {"run": scored(97)}, "P3"),
     ("run-slow", {"run": compared(True)}, {"run": compared(False)}, "P3"),
+    ("services-failing", {"run": served(979)}, {"run": served(980)}, "P3"),
     ("input-old", {"run": aged(48.01)}, {"run": aged(48)}, "P3"),
     ("input-old", {"run": aged(96.01)}, {"run": aged(48)}, "P2"),
     (NO_SUCCESS, since(48.01), since(48), "P2"),
@@ -93,6 +112,7 @@ def test_it_gets_no_worse_before_the_second_limit(signal_id: str, hours: float, 
     [
         ("rejects-high", rejected(30), {"rejects": 0.05}),
         ("quality-low", scored(90), {"quality": 80}),
+        ("services-failing", served(970), {"service_success": 0.96}),
         ("input-old", aged(50), {"input_age": 60}),
         ("run-failed", failed_record(), {"failed": False}),
         ("run-slow", compared(True), {"slow": False}),

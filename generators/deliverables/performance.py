@@ -33,7 +33,6 @@ class StageRow:
 
     record: StageRecord
     title: str
-    rate: float | None
     share: float
     before: float | None
 
@@ -76,8 +75,7 @@ def _stages(run: RunRecord, before: list[RunRecord]) -> Iterator[StageRow]:
     titles = {stage.name: stage.title for stage in STAGES}
     for record in run.stages:
         earlier = [stage.seconds for one in before if (stage := one.stage(record.name))]
-        rate = record.rows_in / record.seconds if record.seconds and record.rows_in else None
-        yield StageRow(record, titles[record.name], rate, record.seconds / busy, median(earlier) if earlier else None)
+        yield StageRow(record, titles[record.name], record.seconds / busy, median(earlier) if earlier else None)
 
 
 def _trends(alike: list[RunRecord]) -> Iterator[tuple[str, str, Markup, str]]:
