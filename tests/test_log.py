@@ -6,15 +6,17 @@ import logging
 import stat
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pytest
 
 from etl import cli, config
 from etl.audit import read_audit
 from etl.events import FLAG
+from etl.extract import CsvSource
 from etl.log import UndeclaredEventError, in_stage, log_command, log_parts, log_path, log_run, logger
 from etl.pipeline import run
 from etl.rules import RULES
@@ -104,6 +106,20 @@ class TestARunsLog:
         audited = [line for line in lines if line["logger"] == "audit"]
         assert len(audited) == 3
         assert [line for line in read_audit(project / "runs") if line["event"] == "rows loaded"] == audited
+
+
+def test_what_is_told_while_the_input_is_read_bears_run_and_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = CsvSource.batches
+
+    def telling(self: CsvSource, rows: int, after: int = 1) -> Iterator[pd.DataFrame]:
+        logger().warning("retry", what="read", attempt=2)
+        yield from real(self, rows, after)
+
+    monkeypatch.setattr(CsvSource, "batches", telling)
+    write_customers(project / "data/customers.csv", [customer()])
+    record = run(config.load(), quiet=True)
+    (line,) = [line for line in lines_of(project / "runs" / record.run_id) if line["event"] == "retry"]
+    assert (line["run_id"], line["stage"]) == (record.run_id, "extract")
 
 
 def test_its_name_holds_the_start_in_utc_and_the_id_of_the_run(folder: Path) -> None:

@@ -114,8 +114,10 @@ def test_a_link_is_not_followed(runs: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "quarantine.jsonl").write_text("{}", encoding="utf-8")
-    (runs / "20200101T000000Z-00000a").symlink_to(outside)
+    (runs / "20261101T000000Z-00000a").symlink_to(outside)
     leave(runs, 0)
+    after(20)
+    assert (outside / "quarantine.jsonl").exists(), "39 days old by the name of the link"
     after(5_000)
     assert (outside / "quarantine.jsonl").exists()
 
