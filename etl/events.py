@@ -135,18 +135,12 @@ EVENTS: tuple[Event, ...] = (
         _BATCH, _rows("rows", "rows of the batch"), Field("seconds", TIMES, "how long each stage took"))),
     Event("rows loaded", "audit", "info", "a batch has changed the warehouse", (
         *_UPSERTS, _rows("rejected", "rows that went to quarantine"), _BATCH)),
-    Event("retry", "operations", "warning", "something is tried again", (
-        Field("what", WORD, "what is tried again"), Field("attempt", COUNT, "which attempt this is"), _MAY_ERROR,
-        Field("seconds", SECONDS, "pause before it", optional=True))),
     Event("tried again", "operations", "warning", "a call failed and will be repeated after a pause", (
         _ERROR, Field("seconds", SECONDS, "pause before the next attempt"))),
     Event("rows refused by the warehouse", "operations", "warning", "the warehouse took a batch but for some rows", (
         _rows("rows", "rows that were refused"),)),
     Event("lock refused", "operations", "error", "another run holds the target", (
         Field("seconds", SECONDS, "how long this one waited", optional=True),)),
-    Event("service answered nonsense", "operations", "warning", "an answer was not as agreed", (_SERVICE, _MAY_ERROR)),
-    Event("breaker opened", "operations", "warning", "a service failed too often and is left alone", (
-        _SERVICE, Field("seconds", SECONDS, "pause before one trial call", optional=True))),
     Event("service left alone", "operations", "warning", "a service failed too often in a row", (
         _SERVICE, Field("seconds", SECONDS, "pause before one trial call"))),
     Event("service is back", "operations", "info", "the trial call succeeded", (_SERVICE,)),

@@ -29,7 +29,7 @@ from etl.health import check_before_run
 from etl.log import log_run, logger
 from etl.progress import Progress, Step, Stopwatch, cpu_seconds
 from etl.quarantine import Quarantine, refused_rows, rejected_rows
-from etl.record import ComponentRecord, Operation, Resumed, RunRecord, new_run_id, write_record
+from etl.record import AlertRecord, ComponentRecord, Operation, Resumed, RunRecord, new_run_id, write_record
 from etl.recording import Ended, describe_fault, make_record
 from etl.references import References, load_references
 from etl.rules import REFUSED
@@ -78,7 +78,7 @@ def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto", re
     """
     started = datetime.now(UTC)
     runs = loaded.values.runs.path
-    run_id = new_run_id(started, secrets.token_hex(3))
+    run_id = new_run_id(started, secrets.token_hex(1)[0])
     folder = runs / run_id
     folder.mkdir(parents=True)
     operation: Operation = "resubmit" if resubmission else "upsert"
@@ -90,9 +90,20 @@ def run(loaded: LoadedSettings, quiet: bool = False, resume: Resume = "auto", re
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every end of a run is recorded, whatever it was
             state.error = state.error or error
         record = with_baseline(make_record(_ended(state)), loaded)
-        record = with_alerts(record, send_alerts(loaded, record, datetime.now(UTC))).warned(loss.warnings)
+        record = with_alerts(record, _alert(loaded, record)).warned(loss.warnings)
         write_record(record, runs)
     return record
+
+
+def _alert(loaded: LoadedSettings, record: RunRecord) -> tuple[AlertRecord, ...]:
+    """Send what has to be told, and log what became of it."""
+    alerts = send_alerts(loaded, record, datetime.now(UTC))
+    for one in alerts:
+        if one.outcome == "sent":
+            logger().info("alert sent", signal=one.signal, severity=one.severity)
+        elif one.outcome == "failed":
+            logger().error("alert failed", signal=one.signal, severity=one.severity, error=one.error_class or "unknown")
+    return alerts
 
 
 def _process_input(state: _Run) -> None:

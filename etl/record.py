@@ -223,7 +223,9 @@ class RunRecord(_Part):
     """One run of the pipeline."""
 
     schema_version: Literal[1] = 1
-    run_id: str = Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$", description="Start in UTC and a random part; sorts by time")
+    run_id: str = Field(
+        pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$", description="Start in UTC, its microsecond, one random digit; sorts by time"
+    )
     batch_id: str = Field(description="The run's id in the audit table")
     environment: str
     operation: Operation = Field("upsert", description="resubmit: corrected rows of earlier runs")
@@ -305,5 +307,5 @@ def history(runs: Path) -> Iterator[RunRecord]:
 
 
 def new_run_id(now: datetime, random: str) -> str:
-    """Return the id of a run that starts `now` (UTC); `random` are six hexadecimal digits."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{random}"
+    """Return the id of a run that starts `now` (UTC); it sorts by the microsecond. `random` is one hexadecimal digit."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{random}"

@@ -106,3 +106,12 @@ def test_a_flagged_line_is_valid_and_says_what_is_wrong() -> None:
     validator().validate(line | {FLAG: ["event"]})
     with pytest.raises(jsonschema.ValidationError):
         validator().validate(line)
+
+
+def test_every_event_of_the_catalogue_is_emitted_somewhere() -> None:
+    code = [path for path in (ROOT / "etl").rglob("*.py") if path.name != "events.py"]
+    calls = [
+        node for path in code for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    ]
+    told = {call.args[0].value for call in calls if call.args and isinstance(call.args[0], ast.Constant)}
+    assert [one.name for one in EVENTS if one.name not in told] == []

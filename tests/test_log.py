@@ -112,13 +112,13 @@ def test_what_is_told_while_the_input_is_read_bears_run_and_stage(project: Path,
     real = CsvSource.batches
 
     def telling(self: CsvSource, rows: int, after: int = 1) -> Iterator[pd.DataFrame]:
-        logger().warning("retry", what="read", attempt=2)
+        logger().warning("tried again", error="TimeoutError", seconds=0.5)
         yield from real(self, rows, after)
 
     monkeypatch.setattr(CsvSource, "batches", telling)
     write_customers(project / "data/customers.csv", [customer()])
     record = run(config.load(), quiet=True)
-    (line,) = [line for line in lines_of(project / "runs" / record.run_id) if line["event"] == "retry"]
+    (line,) = [line for line in lines_of(project / "runs" / record.run_id) if line["event"] == "tried again"]
     assert (line["run_id"], line["stage"]) == (record.run_id, "extract")
 
 
@@ -150,7 +150,7 @@ def test_it_is_rotated_at_its_size_and_the_oldest_parts_go(folder: Path) -> None
 def test_lines_below_the_level_are_left_out_but_never_those_of_the_audit(folder: Path, level: str, expected: int) -> None:
     def tell() -> None:
         logger().info("service is back", service="x")
-        logger().warning("service answered nonsense", service="x")
+        logger().warning("service left alone", service="x", seconds=1.0)
         logger().error("alert failed", signal="x")
         logger().info("quarantine exported", rows=1)
 
@@ -162,16 +162,16 @@ def test_lines_below_the_level_are_left_out_but_never_those_of_the_audit(folder:
 def test_the_stage_stands_on_what_is_told_in_it(folder: Path) -> None:
     def tell() -> None:
         with in_stage("load"):
-            logger().warning("retry", what="batch", attempt=2)
+            logger().warning("tried again", error="TimeoutError", seconds=0.5)
         logger().info("service is back", service="x")
 
     assert [line["stage"] for line in told(folder, tell)] == ["load", None]
 
 
 def test_a_terminal_shows_readable_lines_and_a_quiet_run_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told(folder, lambda: logger().warning("retry", what="batch", attempt=2), quiet=False)
-    assert "warning retry          what=batch attempt=2\n" in capsys.readouterr().err
-    told(folder, lambda: logger().warning("retry", what="batch", attempt=2))
+    told(folder, lambda: logger().warning("tried again", error="TimeoutError", seconds=0.5), quiet=False)
+    assert "warning tried again    error=TimeoutError seconds=0.5\n" in capsys.readouterr().err
+    told(folder, lambda: logger().warning("tried again", error="TimeoutError", seconds=0.5))
     assert capsys.readouterr() == ("", "")
 
 
@@ -391,9 +391,9 @@ class TestACommandOutsideOfARun:
 
     def test_what_went_wrong_is_told_on_the_terminal(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with log_command(settings()):
-            logger().warning("retry", what="batch", attempt=2)
+            logger().warning("tried again", error="TimeoutError", seconds=0.5)
             logger().info("service is back", service="x")
-        assert "retry" in capsys.readouterr().err
+        assert "tried again" in capsys.readouterr().err
         assert not (project / "runs/audit.jsonl").exists()
 
     def test_an_event_told_by_nobody_in_charge_is_not_printed(self, capsys: pytest.CaptureFixture[str]) -> None:

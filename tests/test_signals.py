@@ -50,7 +50,8 @@ def compared(slow: bool) -> RunRecord:
 
 def served(succeeded: int) -> RunRecord:
     """Return a run that called a service a thousand times, and another one without a fault."""
-    none = {
+    none: dict[str, Any] = {
+        "refused": 0,
         "retries": 0,
         "breaker_openings": 0,
         "keys_asked": 9,

@@ -13,6 +13,7 @@ import stamina
 from filelock import FileLock, Timeout
 
 from etl.errors import BusyError, WarehouseError
+from etl.log import logger
 from etl.schema import COLUMNS
 from etl.settings import WarehouseSettings
 from etl.warehouse import sql
@@ -35,6 +36,7 @@ class DuckDBWarehouse(Warehouse):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
+            logger().error("lock refused", seconds=settings.lock_timeout)
             raise BusyError(
                 f"{self.place}: another run is under way (process {self._holder()}). Wait until it has ended, or stop it."
             ) from None
