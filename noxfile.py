@@ -14,6 +14,7 @@ nox.options.sessions = ["run"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 SITE = Path("site/index.html")
+EVERYTHING = ".[postgresql,sqlserver]"
 ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": None,  # compiled once, modules load in a third of the time
     "PYTHONUTF8": "1",  # the same text on every platform's console
@@ -23,11 +24,11 @@ ENVIRONMENT = {
 }
 
 
-def install(session: nox.Session, *groups: str) -> None:
+def install(session: nox.Session, *groups: str, project: str = ".") -> None:
     """Install the project and some dependency groups, each package at the version of constraints.txt."""
     session.env["UV_COMPILE_BYTECODE"] = "1"
     wanted = nox.project.dependency_groups(PYPROJECT, *groups) if groups else ()
-    session.install("--constraint", "constraints.txt", "--editable", ".", *wanted)
+    session.install("--constraint", "constraints.txt", "--editable", project, *wanted)
     session.env.update(ENVIRONMENT)
 
 
@@ -59,7 +60,7 @@ def serve(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run all tests, in parallel. `-- -k quarantine` for some"""
-    install(session, "test")
+    install(session, "test", project=EVERYTHING)
     Path("runs").mkdir(exist_ok=True)
     session.run("python", "-m", "pytest", "--numprocesses=auto", "--junitxml=runs/tests.xml", *session.posargs)
 
@@ -67,7 +68,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types (strict), import directions, the backlog and the fragments of changes."""
-    install(session, "lint")
+    install(session, "lint", project=EVERYTHING)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

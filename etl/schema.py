@@ -55,11 +55,12 @@ class Column:
 
 
 def _text(length: int) -> dict[str, str]:
-    return {"duckdb": f"VARCHAR({length})", "sqlserver": f"NVARCHAR({length})"}
+    return _both(f"VARCHAR({length})", f"NVARCHAR({length})")
 
 
 def _both(duckdb: str, sqlserver: str | None = None) -> dict[str, str]:
-    return {"duckdb": duckdb, "sqlserver": sqlserver or duckdb}
+    """Return the types by dialect; PostgreSQL has the names that DuckDB took over."""
+    return {"duckdb": duckdb, "postgresql": duckdb, "sqlserver": sqlserver or duckdb}
 
 
 _SERVICE: tuple[Purpose, ...] = ("service",)
@@ -124,6 +125,8 @@ COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 
 TABLE = "customer_enriched"
+INDEXED = ("region", "calculated_risk", "is_business", "status")
+"""The columns that readers filter by; a server keeps an index on each."""
 AUDIT_TABLE = "enrichment_audit"
 KEY = "customer_id"
 

@@ -115,7 +115,7 @@ class ServiceSettings(_Section):
 class WarehouseSettings(_Section):
     """Where the customers go."""
 
-    kind: Literal["duckdb"] = Field("duckdb", description="Kind of warehouse")
+    kind: Literal["duckdb", "postgresql", "sqlserver"] = Field("duckdb", description="Kind of warehouse")
     path: Path = Field(Path("warehouse/handover.duckdb"), description="File of the embedded warehouse")
     memory: int = Field(
         128, ge=64, description="Memory the embedded warehouse may use for itself", json_schema_extra={"unit": "megabytes"}
@@ -124,6 +124,26 @@ class WarehouseSettings(_Section):
         5, ge=1, le=20, description="How often a batch is tried after a lock, a deadlock or a lost connection",
         json_schema_extra={"unit": "attempts"},
     )  # fmt: skip
+    host: str = Field("", description="Name of the server; not for duckdb")
+    port: int = Field(
+        0, ge=0, le=65535, description="Port of the server; 0 takes the usual one", json_schema_extra={"unit": "port number"}
+    )
+    database: str = Field("customer_warehouse", description="Database on the server")
+    sign_in: Literal["integrated", "password", "entra"] = Field(
+        "integrated", description="As whom: the account the pipeline runs under, user and password, or Entra ID (SQL Server only)"
+    )
+    user: str = Field("", description="Name to sign in with", json_schema_extra=_PRIVATE)
+    password: SecretStr = Field(SecretStr(""), description="Password to sign in with")
+    driver: str = Field(
+        "auto", description="ODBC driver of SQL Server, by name or path; auto takes 18, 17, then the one that pip brought"
+    )
+    encryption: Literal["verified", "trusting", "none"] = Field(
+        "verified", description="Encrypt and check the certificate; encrypt and trust any; or do neither"
+    )
+    connect_timeout: float = Field(
+        10, gt=0, le=120, description="Longest wait for a connection and the sign-in", json_schema_extra=_SECONDS
+    )
+    query_timeout: float = Field(300, gt=0, description="Longest wait for one statement", json_schema_extra=_SECONDS)
     lock_timeout: float = Field(
         5, ge=0, description="How long a run waits for another one on the same target", json_schema_extra=_SECONDS
     )

@@ -87,7 +87,14 @@ def test_a_log_of_the_first_version_is_read_too(project: Path) -> None:
 
 def test_errors_are_counted_by_class_over_runs() -> None:
     logs = [
-        RunLog("a", (line("run failed", error="InputError", runbook="input-unusable"), line("retry"), line("run ended"))),
+        RunLog(
+            "a",
+            (
+                line("run failed", error="InputError", runbook="input-unusable"),
+                line("rows refused by the warehouse"),
+                line("run ended"),
+            ),
+        ),
         RunLog(
             "b", (line("run failed", error="InputError", runbook="other", timestamp="2026-11-21T00:00:00Z"), line("run started"))
         ),
@@ -95,7 +102,7 @@ def test_errors_are_counted_by_class_over_runs() -> None:
     first, second = errors_by_class(logs)
     assert (first.name, first.times, first.runs, first.last) == ("InputError (run failed)", 2, {"a", "b"}, "2026-11-21T00:00:00Z")
     assert first.runbooks == {"input-unusable", "other"}
-    assert (second.name, second.times, second.runbooks) == ("retry", 1, set())
+    assert (second.name, second.times, second.runbooks) == ("rows refused by the warehouse", 1, set())
 
 
 def test_stages_are_ordered_by_what_they_took() -> None:
@@ -109,17 +116,17 @@ def test_stages_are_ordered_by_what_they_took() -> None:
 
 
 def test_events_are_counted_by_level() -> None:
-    logs = [RunLog("a", (line("retry"), line("run started"), line("retry"), line("health checked", level="warning")))]
-    assert count_events(logs) == [("run started", "info", 1), ("health checked", "warning", 1), ("retry", "warning", 2)]
+    logs = [RunLog("a", (line("tried again"), line("run started"), line("tried again"), line("health checked", level="warning")))]
+    assert count_events(logs) == [("run started", "info", 1), ("health checked", "warning", 1), ("tried again", "warning", 2)]
 
 
 def test_a_story_tells_each_line_with_the_seconds_since_the_beginning() -> None:
-    lines = (line("run started", timestamp="2026-11-20T12:00:00Z"), line("retry", timestamp="2026-11-20T12:00:01.5Z", stage="load"),
+    lines = (line("run started", timestamp="2026-11-20T12:00:00Z"), line("tried again", timestamp="2026-11-20T12:00:01.5Z", stage="load"),
              line("run ended", timestamp="2026-11-20T12:01:00Z"))  # fmt: skip
     told = tell_story(RunLog("a", lines))
     assert len(told) == 3
     assert told[0].startswith("    0.000 s  run started")
-    assert told[1].startswith("    1.500 s  WARNING: load: retry")
+    assert told[1].startswith("    1.500 s  WARNING: load: tried again")
     assert told[2].startswith("   60.000 s  run ended")
 
 
@@ -131,7 +138,7 @@ def test_logs_are_chosen_by_run_or_by_how_new_they_are(runs: Path) -> None:
     with pytest.raises(ConfigError, match="no log of a run 'x'"):
         choose_logs(runs, "x", None)
     assert summarise([RunLog("a", (), 2)]) == "0 lines of 1 run(s); 2 can't be read"
-    assert list(named([line("retry")], "run ended")) == []
+    assert list(named([line("tried again")], "run ended")) == []
 
 
 @pytest.mark.parametrize(("arguments", "told"), [

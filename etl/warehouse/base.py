@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import stamina
 
-from etl.errors import PipelineError, SchemaDriftError, WarehouseError
+from etl.errors import SchemaDriftError, WarehouseError
 from etl.log import logger
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, CHECKPOINT_COLUMNS, CHECKPOINT_TABLE, COLUMNS, TABLE
 from etl.settings import WarehouseSettings
@@ -213,7 +213,10 @@ class Warehouse(ABC):
         except RowsRefused:
             refused = self._find_refused(rows, now)
             logger().warning("rows refused by the warehouse", rows=len(refused))
+        try:
             return self._commit(rows.drop(index=refused), now, settle, refused)
+        except RowsRefused as error:  # no single row is the cause: a key stands twice
+            raise self.failed(str(error)) from None
 
     def _commit(self, rows: pd.DataFrame, now: datetime, settle: Settle, refused: Sequence[Any]) -> Loaded:
         with self.transaction():
@@ -312,8 +315,12 @@ class Warehouse(ABC):
         try:
             yield
         except self.driver_error as error:
-            kind, name = self.classify(error), type(error).__name__
-            raise (self.failed(name) if issubclass(kind, PipelineError) else kind(name)) from None
+            kind, name = self.classify(error), self.name_of(error)
+            raise (kind(name) if kind in (RowsRefused, Transient) else self.failed(name)) from None
+
+    def name_of(self, error: Exception) -> str:
+        """Return what an error may be called: its class, never its text."""
+        return type(error).__name__
 
     def failed(self, name: str) -> WarehouseError:
         """Return the error that says what failed, where, and what to do."""

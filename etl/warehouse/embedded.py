@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ class DuckDBWarehouse(Warehouse):
     def create_missing(self) -> None:
         """Create the tables that are missing."""
         self.execute("CREATE SEQUENCE IF NOT EXISTS audit_number")
-        for create in (sql.create_table, sql.create_audit, sql.create_checkpoint):
-            self.execute(create(self.dialect))
+        for statement in sql.create_tables(self.dialect):
+            self.execute(statement)
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -129,13 +129,8 @@ class DuckDBWarehouse(Warehouse):
         """Upsert from a view of the rows: nothing is copied, and no table with customers can stay behind."""
         self._connection.register("batch", rows)
         self._connection.execute(_STAGE)
-        times = {"now": naive(now)}
-        inserted = self._count_of(_INSERT, times)
-        return inserted, self._count_of(_UPDATE, times) if inserted < len(rows) else 0
-
-    def _count_of(self, statement: str, times: Mapping[str, Any]) -> int:
-        """Execute a statement and return how many rows it changed."""
-        return int(self._connection.execute(statement, times).fetchall()[0][0])
+        inserted = int(self.execute(_INSERT, [naive(now)] * 3)[0][0])
+        return inserted, int(self.execute(_UPDATE, [naive(now)] * 2)[0][0]) if inserted < len(rows) else 0
 
     def _note_holder(self) -> None:
         self._holder_file.write_text(str(os.getpid()), encoding="utf-8")
@@ -160,4 +155,4 @@ _STAGE = (
     + ", ".join(f"CAST({c.name} AS {c.sql['duckdb']}) AS {c.name}" for c in COLUMNS if c.name in sql.LOADED)
     + " FROM batch"
 )
-_UPDATE, _INSERT = sql.update_different(), sql.insert_new()
+_UPDATE, _INSERT = sql.update_different("duckdb"), sql.insert_new()

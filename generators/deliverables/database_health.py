@@ -15,7 +15,8 @@ from generators.deliverable import Deliverable
 LOOKS = 30
 STEPS = (
     ("Lock", "Another run on the same warehouse is turned away", "`warehouse.lock_timeout`", "two-runs-at-once"),
-    ("Connection", "The file or server can be opened with the rights of this account", "`warehouse.lock_timeout`", "warehouse-unavailable"),
+    ("Connection", "The file can be opened, or the server is found, proves who it is and lets this account in",
+     "`warehouse.connect_timeout`; a file: `warehouse.lock_timeout`", "warehouse-unavailable"),
     ("Tables", "Every declared table and column is there", "none: a look into the catalogue", "schema-drift"),
     ("Rights", "A row is written in a transaction and rolled back", "none", "warehouse-unavailable"),
     ("Round trip", "The smallest question is answered within a second", "1 s, then a warning", "warehouse-unavailable"),
