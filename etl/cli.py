@@ -2,11 +2,12 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from etl.console import COMMANDS, add_settings_options, load_settings, say
-from etl.errors import PipelineError
+from etl.errors import EXIT_SUCCESS, PipelineError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         return int(options.carry_out(load_settings(options), options))
+    except BrokenPipeError:  # whoever reads the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_SUCCESS
     except PipelineError as error:
         say(f"{error.meaning}: {error}\nRunbook: {error.runbook}", sys.stderr)
         return error.exit_code

@@ -306,6 +306,11 @@ def history(runs: Path) -> Iterator[RunRecord]:
         yield read_record(path)
 
 
+def unrecorded(runs: Path) -> list[Path]:
+    """Return the folders of runs without a record, oldest first: they are under way, or were killed."""
+    return [path for path in sorted(runs.glob("*Z-*")) if path.is_dir() and not (path / FILE_NAME).exists()]
+
+
 def new_run_id(now: datetime, random: str) -> str:
     """Return the id of a run that starts `now` (UTC); it sorts by the microsecond. `random` is one hexadecimal digit."""
     return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{random}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from etl import config
+from etl import cli, config
 from etl.pipeline import Resume, run
 from etl.progress import Progress
 from etl.quarantine import Quarantine
@@ -143,6 +143,14 @@ def test_rows_the_warehouse_refuses_go_to_quarantine_with_that_reason(project: P
     assert (record.rows.loaded, record.rows.quarantined) == (6, 6)
     assert record.rules["load.refused"].violations == 2
     assert record.stage("load").rows_rejected == 2  # type: ignore[union-attr]
+
+
+def test_the_list_of_runs_names_one_that_left_no_record(
+    stopped: RunRecord, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "runs" / stopped.run_id / "run.json").unlink()
+    assert cli.main(["runs"]) == 0
+    assert f"{stopped.run_id}  no record: it is under way, or it was killed" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no way to kill a process without warning")
