@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-_PLACE = re.compile(r"SERVER=|DATABASE=|localhost|^[A-Za-z]:\\|^/(?:home|Users|tmp)/", re.IGNORECASE)
+_PLACE = re.compile(r"SERVER=[\w.(]|DATABASE=\w|localhost|^[A-Za-z]:\\|^/(?:home|Users|tmp)/", re.IGNORECASE)
 _DROP = re.compile(r"\bDROP\s+(?:TABLE|DATABASE)\b", re.IGNORECASE)
 _STATEMENT = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _PERSON = {"first_name", "last_name", "email"}

@@ -70,7 +70,7 @@ def test_a_failure_ends_with_its_code_and_says_what_to_do(
     shown = capsys.readouterr()
     assert told in shown.out + shown.err
     assert failure(failure_id).symptom.startswith(f"Exit code {code}")
-    assert not any(value in shown.out + shown.err for value in ("Wrenna", "Hollisk", "7946"))
+    assert not any(value in shown.out + shown.err for value in ("Wrenna", "Hollisk", "7946 0"))
 
 
 def test_a_warehouse_held_by_another_process_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from tests.run_logs import lines_of
 
 RUN = "20261120T120000Z-00000a"
 CANARY = "wrenna.hollisk@canary.example, 020 7946 0123, SW1A 1AA"
-PARTS = ("wrenna", "hollisk", "canary", "7946", "1AA", "Trelissick")
+PARTS = ("wrenna", "hollisk", "canary", "7946 0", " 1AA", "Trelissick")
 
 
 def settings(**overrides: str) -> Settings:
