@@ -4,7 +4,9 @@ import ast
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
 _PLACE = re.compile(r"SERVER=[\w.(]|DATABASE=\w|localhost|^[A-Za-z]:\\|^/(?:home|Users|tmp)/", re.IGNORECASE)
@@ -62,13 +64,21 @@ def package_facts(folder: Path, tests: Path | None = None) -> CodeFacts:
     return replace(facts, checks=facts.checks + _count_tests(tests or folder.parent / "tests", folder.name))
 
 
+@cache
+def nodes_of(source: str) -> Sequence[ast.AST]:
+    """Return all nodes of some code, its module first. Several pages look at the same files: each is parsed once.
+
+    Raises SyntaxError.
+    """
+    return tuple(ast.walk(ast.parse(source)))
+
+
 def _without_magics(source: str) -> str:
     return "" if source.lstrip().startswith("%%") else _MAGIC.sub("", source)
 
 
 def _count(sources: list[str]) -> CodeFacts:
-    trees = [ast.parse(source) for source in sources]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = [node for source in sources for node in nodes_of(source)]
     texts = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     named = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
     return CodeFacts(
@@ -79,7 +89,7 @@ def _count(sources: list[str]) -> CodeFacts:
         places=sum(bool(_PLACE.search(text)) for text in texts),
         drops=sum(bool(_DROP.search(text)) for text in texts),
         swallowed=sum(isinstance(node, ast.ExceptHandler) and _swallows(node) for node in nodes),
-        row_statements=sum(len(_statements_in_loops(tree)) for tree in trees),
+        row_statements=len(_statements_in_loops(nodes)),
         people=sum(_is_person(node) for node in nodes),
         checks=sum(isinstance(node, ast.Assert) for node in nodes),
         sha256=hashlib.sha256("\0".join(sources).encode("utf-8")).hexdigest(),
@@ -96,9 +106,9 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     return not used and not any(isinstance(node, ast.Raise) for node in inside)
 
 
-def _statements_in_loops(tree: ast.AST) -> set[ast.Constant]:
+def _statements_in_loops(nodes: Sequence[ast.AST]) -> set[ast.Constant]:
     """Return SQL texts that stand in the body of a loop which runs over rows, not over a list written out there."""
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
+    loops = [node for node in nodes if isinstance(node, ast.For | ast.AsyncFor | ast.While)]
     over_rows = [loop for loop in loops if not isinstance(getattr(loop, "iter", None), ast.List | ast.Tuple)]
     inside = {node for loop in over_rows for part in loop.body for node in ast.walk(part)}
     return {
@@ -108,17 +118,17 @@ def _statements_in_loops(tree: ast.AST) -> set[ast.Constant]:
 
 def _count_tests(folder: Path, package: str) -> int:
     """Count the test functions of the modules that import a package."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
-    return sum(_is_test(node) for tree in trees if package in _imported(tree) for node in ast.walk(tree))
+    modules = [nodes_of(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
+    return sum(_is_test(node) for nodes in modules if package in _imported(nodes) for node in nodes)
 
 
 def _is_test(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
 
 
-def _imported(tree: ast.AST) -> set[str]:
-    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    modules += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+def _imported(nodes: Sequence[ast.AST]) -> set[str]:
+    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     return {module.partition(".")[0] for module in modules}
 
 

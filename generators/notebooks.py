@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import unicodedata
@@ -318,7 +319,8 @@ def _unescape(written: str) -> str:
 
 def _machine_places(root: Path) -> list[tuple[re.Pattern[str], str]]:
     """Return patterns of paths that tell about this machine or its user, the most particular first, and what stands for them."""
-    known = {Path(sys.base_prefix): "[python]", Path(sys.prefix): "[python]", Path(tempfile.gettempdir()): "[temp]"}
+    python = (sysconfig.get_path("stdlib"), sys.base_prefix, sys.prefix)
+    known = {**dict.fromkeys(map(Path, python), "[python]"), Path(tempfile.gettempdir()): "[temp]"}
     known = {path: name for path, name in known.items() if len(path.parts) > 2}  # /usr and /tmp are everybody's
     known |= {path: "~" for path in (Path.home(), Path.home().resolve()) if len(path.parts) > 1}
     known |= {path: "." for path in (root.absolute(), root.resolve()) if len(path.parts) > 1}

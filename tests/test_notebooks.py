@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 import urllib.parse
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -225,7 +226,7 @@ def test_a_traceback_that_is_meant_tells_neither_person_nor_place(tmp_path: Path
     assert "JSONDecodeError" in text
     assert "wrenna" not in text.lower()
     assert "ipykernel_" not in text
-    for place in (sys.prefix, sys.base_prefix, str(tmp_path), str(Path.home()) + os.sep):
+    for place in (sys.prefix, sysconfig.get_path("stdlib"), str(tmp_path), str(Path.home()) + os.sep):
         assert place not in text
 
 

@@ -2,13 +2,15 @@
 
 import ast
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from etl.errors import ERROR_CLASSES
 from etl.failures import failure
-from generators.code_facts import LABELS, notebook_facts, package_facts
+from generators.code_facts import LABELS, nodes_of, notebook_facts, package_facts
 from generators.context import Context
 from generators.deliverable import Deliverable
 from generators.deliverables.change_log import NOTEBOOK
@@ -41,6 +43,7 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
     modules = [
         _module(path, context.root) for path in sorted((context.root / PACKAGE).rglob("*.py")) if path.name != "__main__.py"
     ]
+    callers = _callers(context.root)
     before, now = notebook_facts(context.root / NOTEBOOK), package_facts(context.root / PACKAGE)
     return {
         "modules": modules,
@@ -48,7 +51,7 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
         "longest": max(module.lines for module in modules),
         "layers": _layers(context.root / "pyproject.toml"),
         "compared": [(label, getattr(before, name), getattr(now, name)) for name, label in LABELS.items()],
-        "errors": [(error, failure(error.runbook), list(_raised_in(error.__name__, context.root))) for error in ERROR_CLASSES],
+        "errors": [(error, failure(error.runbook), callers.get(error.__name__, [])) for error in ERROR_CLASSES],
         "documented": sum(bool(name.purpose) for module in modules for name in module.names),
         "public": sum(len(module.names) for module in modules),
     }
@@ -56,14 +59,15 @@ def build(context: Context, _: Path) -> Mapping[str, object]:
 
 def _module(path: Path, root: Path) -> Module:
     source = path.read_text(encoding="utf-8")
-    tree = ast.parse(source)
+    nodes = nodes_of(source)
+    tree = cast(ast.Module, nodes[0])
     name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-    imports = sorted({one for one in _imported(tree) if one.startswith(f"{PACKAGE}.")})
+    imports = sorted({one for one in _imported(nodes) if one.startswith(f"{PACKAGE}.")})
     return Module(name, _first_line(tree), len(source.splitlines()), tuple(imports), tuple(_names(tree)))
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from [node.module] if node.module != PACKAGE else [f"{PACKAGE}.{one.name}" for one in node.names]
 
@@ -91,11 +95,14 @@ def _layers(pyproject: Path) -> list[str]:
     return next(contract["layers"] for contract in contracts if contract["type"] == "layers")
 
 
-def _raised_in(error: str, root: Path) -> Iterator[str]:
+def _callers(root: Path) -> dict[str, list[str]]:
+    """Return by each name that is called the files in which it is."""
+    callers: dict[str, list[str]] = defaultdict(list)
     for path in sorted((root / PACKAGE).rglob("*.py")):
-        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-        if any(isinstance(call.func, ast.Name) and call.func.id == error for call in calls):
-            yield path.relative_to(root).as_posix()
+        calls = (node.func for node in nodes_of(path.read_text(encoding="utf-8")) if isinstance(node, ast.Call))
+        for name in {call.id for call in calls if isinstance(call, ast.Name)}:
+            callers[name].append(path.relative_to(root).as_posix())
+    return callers
 
 
 DELIVERABLE = Deliverable(
