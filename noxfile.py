@@ -59,10 +59,11 @@ def serve(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run all tests, in parallel. `-- -k quarantine` for some"""
+    """Run all tests, in parallel, and keep the report for the evidence. `-- -k quarantine` runs some and keeps none"""
     install(session, "test", project=EVERYTHING)
     Path("runs").mkdir(exist_ok=True)
-    session.run("python", "-m", "pytest", "--numprocesses=auto", "--junitxml=runs/tests.xml", *session.posargs)
+    report = () if session.posargs else ("--junitxml=runs/tests.xml",)
+    session.run("python", "-m", "pytest", "--numprocesses=auto", *report, *session.posargs)
 
 
 @nox.session
@@ -89,6 +90,14 @@ def drill(session: nox.Session) -> None:
     """Rehearse failures: kill 100 runs at random moments and resume them. `-- --kills 10`"""
     install(session)
     session.run("python", "tests/drill.py", *session.posargs)
+
+
+@nox.session
+def evidence(session: nox.Session) -> None:
+    """Try the commands that prove something, then judge all evidence. `-- --fail-on failing,stale --theme observable`"""
+    install(session)
+    session.run("python", "-m", "generators.evidence", "refresh")
+    session.run("python", "-m", "generators.evidence", "check", *session.posargs)
 
 
 @nox.session

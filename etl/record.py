@@ -217,6 +217,9 @@ class Code(_Part):
 
     commit: str | None
     dirty: bool | None
+    content: dict[str, str] = Field(
+        {}, description="Start of the SHA-256 of each file of the pipeline and of its reference data; empty in older records"
+    )
 
 
 class RunRecord(_Part):

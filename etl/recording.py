@@ -41,7 +41,7 @@ from etl.record import (
     WarehouseRecord,
 )
 from etl.references import References
-from etl.repository import code_version
+from etl.repository import code_version, content_of
 from etl.warehouse import Health
 
 
@@ -74,13 +74,14 @@ def make_record(run: Ended) -> RunRecord:
     fault = describe_fault(run.error) if run.error else None
     flows = {name: flow for name, flow in progress.flows.items() if flow.batches}
     _log_end(flows, outcome, fault)
-    commit, dirty = code_version(Path(__file__).parent)
+    package, reference = Path(__file__).parent, run.loaded.values.references
+    commit, dirty = code_version(package)
     return RunRecord(
         run_id=run.run_id, batch_id=str(run.batch_id), environment=run.loaded.environment, operation=run.operation, resumed=run.resumed,
         outcome=outcome, exit_code=exit_code, warnings=tuple(warnings), fault=fault,
         started_at=run.started, ended_at=run.ended, seconds=round(progress.seconds, 3),
         cpu_seconds=round(progress.cpu_seconds, 3), peak_mb=round(max(flow.peak_mb for flow in progress.flows.values()), 1),
-        versions=_versions(), code=Code(commit=commit, dirty=dirty),
+        versions=_versions(), code=Code(commit=commit, dirty=dirty, content=content_of(package, (reference.postcodes, reference.companies))),
         host=Host(system=platform.system(), cpus=psutil.cpu_count() or 0, memory_mb=psutil.virtual_memory().total // MB),
         settings={name: SettingValue(**entry) for name, entry in as_text(run.loaded).items()},
         input=InputRecord(**asdict(run.facts)) if run.facts else None,

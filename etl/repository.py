@@ -1,8 +1,10 @@
-"""The repository: what git says of the code, or nothing where there is no git or no checkout."""
+"""The repository: what git says of the code, or nothing where there is no git or no checkout; and hashes of files."""
 
+import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -25,3 +27,16 @@ def code_version(folder: Path) -> tuple[str | None, bool | None]:
     if commit is None:
         return None, None
     return commit.strip(), bool((ask_git(folder, "status", "--porcelain") or "").strip())
+
+
+def digest(content: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file of text, its line ends as on Linux."""
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()[:16]
+
+
+def content_of(package: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Return the hash of every file of a package, by its path from the folder that holds it, and of some other files."""
+    code = sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    named = {path.relative_to(package.parent).as_posix(): path for path in code}
+    named |= {path.as_posix(): path for path in files if path.is_file()}
+    return {name: digest(path.read_bytes()) for name, path in named.items()}

@@ -11,11 +11,15 @@ from generators.backlog import BacklogError
 from generators.build import BuildResult, build
 from generators.changes import ChangesError
 from generators.context import NoRunError
+from generators.evidence.report import next_steps
 from generators.facts import FactsError
 from generators.figures import FigureError, resolve
 from generators.notebooks import NotebookError
 
 EXPECTED = (ConfigError, NoRunError, BacklogError, ChangesError, FactsError, FigureError, NotebookError)
+
+SHOWN = 4
+"""So many steps that would prove more are told; the page of evidence has them all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def summary(result: BuildResult, seconds: float) -> str:
-    """Return how much of the backlog is proved and what was executed."""
+    """Return what was executed, how much of the backlog is proved, and what would prove more."""
     proved, all_criteria = (resolve(result.context, source) for source in ("evidence:proved", "backlog:criteria"))
     executed = f", executed {' and '.join(result.executed)}" if result.executed else ""
-    return f"Pages in {seconds:.1f} s{executed}\n  proved   {proved} of {all_criteria} criteria"
+    proofs = [proof for verdict in (result.context.verdicts or {}).values() for proof in verdict.proofs]
+    left = "".join(
+        f"\n           {count} proofs wait for: {remedy}" for remedy, count in list(next_steps(proofs).items())[:SHOWN]
+    )
+    return f"Pages in {seconds:.1f} s{executed}\n  proved   {proved} of {all_criteria} criteria{left}"
 
 
 if __name__ == "__main__":

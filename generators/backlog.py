@@ -6,7 +6,7 @@
 import difflib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -33,10 +33,12 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
 class _Proof(_Part):
+    planned: Text | None = Field(None, description="What is still to be built; the proof is missing until then, and this goes")
+
     @property
     def what(self) -> str:
         """Say what is looked at."""
-        return ": ".join(str(value) for name, value in self if name != "kind")
+        return ": ".join(str(value) for name, value in self if name not in ("kind", "planned") and value is not None)
 
 
 class SectionProof(_Proof):
@@ -45,6 +47,12 @@ class SectionProof(_Proof):
     kind: Literal["section"] = Field(description="A section of a generated page")
     page: Text = Field(description="Slug of the deliverable")
     heading: Text = Field(description="The heading as it stands on the page")
+    figures: int | None = Field(None, ge=1, description="How many bound figures must stand there at least")
+
+    @property
+    def what(self) -> str:
+        """Say what is looked at."""
+        return f"{self.page}: {self.heading}"
 
 
 class TestProof(_Proof):
@@ -57,31 +65,32 @@ class TestProof(_Proof):
 
 
 class RunProof(_Proof):
-    """An expression that is true for the newest run record."""
+    """An expression that is true for the newest run record. Language: simpleeval's, with the record's fields as names."""
 
     kind: Literal["run"] = Field(description="A statement about the newest run")
     expression: Text = Field(description="simpleeval expression over the record, such as rows.read > 0")
 
 
 class FileProof(_Proof):
-    """A file of the project."""
+    """A file that is what it should be: whatever reads its kind can read it, and it fits its schema where one is named."""
 
     kind: Literal["file"] = Field(description="A file")
-    path: Text = Field(description="Path from the project's folder")
+    path: Text = Field(description="Path from the project's folder; {run} stands for the folder of the newest run")
+    fits: Text | None = Field(None, description="Published schema that the content, or each line of it, fits, such as log")
 
 
 class DrillProof(_Proof):
     """A rehearsed failure that was detected and recovered."""
 
     kind: Literal["drill"] = Field(description="A rehearsed failure")
-    name: Text = Field(description="Name of the drill")
+    name: Text = Field(description="Id of the failure that is rehearsed, such as run-killed")
 
 
 class CommandProof(_Proof):
-    """A command that ends well."""
+    """A command that ended well when the commands were tried last."""
 
     kind: Literal["command"] = Field(description="A command")
-    run: Text = Field(description="The command as one would type it")
+    run: Text = Field(description="The command as one would type it; it starts with python -m")
 
 
 class SignoffProof(_Proof):
@@ -225,8 +234,11 @@ class _Fault(NamedTuple):
         return self.text + (nearest(self.word, self.known) or "; correct it, or add it to the list at the top of the file")
 
 
-def load(path: Path) -> Backlog:
-    """Read the backlog; raises BacklogError that names every fault with its line. Nothing is half-read."""
+def load(path: Path, references: Callable[[Backlog], Iterable[tuple[YamlPath, str]]] | None = None) -> Backlog:
+    """Read the backlog; raises BacklogError that names every fault with its line. Nothing is half-read.
+
+    `references` yields the faults of what proofs name, each with its place; it is asked when nothing else is wrong.
+    """
     try:
         document = read_yaml(path)
     except YamlError as error:
@@ -236,6 +248,8 @@ def load(path: Path) -> Backlog:
         backlog = Backlog.model_validate(document.value, context={"looked": True})
     except ValidationError as error:
         faults += [_fault_of(one) for one in error.errors(include_url=False)]
+    if references and not faults:
+        faults = [_Fault(where, text) for where, text in references(backlog)]
     if faults:
         raise BacklogError(_explain(faults, document, path.name))
     return backlog

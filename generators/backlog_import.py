@@ -18,12 +18,19 @@ from pydantic import ValidationError
 from etl.console import say
 from generators.backlog import Backlog, BacklogError, json_schema, load
 from generators.backlog_documents import read_documents, vocabulary
+from generators.evidence.exhibits import SIGNATURES
+from generators.evidence.references import dangling, unasked
+from generators.evidence.signatures import read_signatures
+from generators.facts import FactsError
 
 HEADER = """\
 # yaml-language-server: $schema=docs/generated/data/backlog.schema.json
 # The backlog. Stories come from the documents named below: `python -m generators.backlog import FILE...` reads them again
 # and keeps what is written here by hand: `deliverable` of an item, `proofs` of a criterion, titles of deliverables.
 """
+
+PROJECT = "mkdocs.yml"
+"""Where this lies beside the backlog, what proofs name is looked up too."""
 
 
 def merge(fresh: dict[str, Any], before: Backlog) -> list[str]:
@@ -64,7 +71,7 @@ def _keep_handwork(items: list[dict[str, Any]], before: Backlog) -> Iterator[str
         item["deliverable"] = known.deliverable
         proofs = defaultdict(list)
         for criterion in known.criteria:
-            proofs[criterion.text].append([proof.model_dump() for proof in criterion.proofs])
+            proofs[criterion.text].append([proof.model_dump(exclude_none=True) for proof in criterion.proofs])
         for fresh in item["criteria"]:
             if proofs[fresh["text"]]:
                 fresh["proofs"] = proofs[fresh["text"]].pop(0)
@@ -105,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except BacklogError as error:
+    except (BacklogError, FactsError) as error:
         say(str(error), sys.stderr)
         return 1
     return 0
@@ -144,7 +151,11 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    backlog = load(options.file)
+    root = options.file.parent
+    backlog = load(options.file, lambda read: dangling(read, root) if (root / PROJECT).is_file() else ())
+    signed = list(unasked(read_signatures(root / SIGNATURES), backlog))
+    if signed:
+        raise BacklogError("\n".join(signed))
     say(f"{len(backlog.items)} items, {len(backlog.criteria)} criteria, {backlog.points} points")
 
 

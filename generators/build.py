@@ -7,9 +7,11 @@ from pathlib import Path
 from etl.config import LoadedSettings
 from generators.context import Context, load_context
 from generators.deliverable import all_deliverables, write_deliverables
-from generators.evidence import judge_all
+from generators.evidence.judge import judge_all
+from generators.evidence.publications import publish
 from generators.notebooks import notebook_personal_values, publish_notebooks
 from generators.pages.backlog import write_backlog
+from generators.pages.evidence import write_evidence
 from generators.pages.home import write_home
 from generators.pages.reference import write_reference
 from generators.pages.runs import write_runs
@@ -42,6 +44,7 @@ def build(settings: LoadedSettings, root: Path = Path()) -> BuildResult:
     renderer = Renderer(context, out)
     for write in (write_home, write_backlog, write_runs, write_reference):
         write(context, renderer)
+    write_evidence(context, publish(context), renderer)
     renderer.write("pages/deliverables.md.j2", "deliverables/index.md", {"deliverables": all_deliverables()})
     renderer.write("pages/deliverables_nav.md.j2", "deliverables/SUMMARY.md", {"deliverables": all_deliverables()})
     return BuildResult(context, executed)

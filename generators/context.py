@@ -1,7 +1,7 @@
 """The context: everything a generator may know, gathered once and never changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Context:
     """Slugs of the deliverables that have been written."""
     verdicts: Mapping[str, Verdict] | None = None
     """State of each criterion by id; None until the evidence was judged."""
+    _by_deliverable: dict[str, list[Item]] = field(default_factory=dict)
 
     @property
     def run(self) -> RunRecord:
@@ -52,9 +53,16 @@ class Context:
         verdicts = self.verdicts or {}
         return worst([verdicts[criterion.id].state if criterion.id in verdicts else "missing" for criterion in item.criteria])
 
-    def done_items(self) -> list[str]:
-        """Return the ids of the items whose criteria are all proved."""
-        return [item.id for item in self.backlog.items if self.item_state(item) == "proved"]
+    def done_items(self) -> list[Item]:
+        """Return the items whose criteria are all proved."""
+        return [item for item in self.backlog.items if self.item_state(item) == "proved"]
+
+    def items_of(self, deliverable: str) -> list[Item]:
+        """Return the items that ask for a deliverable."""
+        if not self._by_deliverable:
+            for item in self.backlog.items:
+                self._by_deliverable.setdefault(item.deliverable, []).append(item)
+        return self._by_deliverable.get(deliverable, [])
 
     def with_evidence(self, built: tuple[str, ...], verdicts: Mapping[str, Verdict]) -> "Context":
         """Return the same context with the deliverables written and the criteria judged."""

@@ -47,7 +47,7 @@ def _write(one: Deliverable, context: Context, renderer: Renderer, folder: Path)
     values = {
         "deliverable": one,
         "title": context.backlog.deliverables[one.slug],
-        "items": [item for item in context.backlog.items if item.deliverable == one.slug],
+        "items": context.items_of(one.slug),
         **one.build(context, folder),
     }
     return renderer.write(f"{FOLDER}/{one.slug}.md.j2", f"{FOLDER}/{one.slug}.md", values)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.safe_yaml import YamlError, read_yaml
 
+SIGNATURES = "signoffs.yaml"
+
 
 class FactsError(Exception):
     """A facts file can't be used. The text names file, line, fact and what to do."""
@@ -67,8 +69,8 @@ class Facts:
 
 
 def load_facts(folder: Path) -> Facts:
-    """Read all facts of a folder; raises FactsError at the first file that can't be used."""
-    return Facts({path.stem: dict(_facts_of(path)) for path in sorted(folder.glob("*.yaml"))})
+    """Read all facts of a folder; raises FactsError at the first file that can't be used. Signatures are no facts."""
+    return Facts({path.stem: dict(_facts_of(path)) for path in sorted(folder.glob("*.yaml")) if path.name != SIGNATURES})
 
 
 def _facts_of(path: Path) -> Iterator[tuple[str, Fact]]:

@@ -119,10 +119,9 @@ def _code(_: Context) -> dict[str, int]:
 
 def _evidence(context: Context) -> dict[str, int]:
     verdicts = list((context.verdicts or {}).values())
-    points = {item.id: item.points for item in context.backlog.items}
     done = context.done_items()
     counts = {state: sum(verdict.state == state for verdict in verdicts) for state in STATES}
-    return counts | {"built": len(context.built), "items_done": len(done), "points_done": sum(points[one] for one in done)}
+    return counts | {"built": len(context.built), "items_done": len(done), "points_done": sum(item.points for item in done)}
 
 
 def _settings(context: Context) -> Mapping[str, object]:

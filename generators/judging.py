@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 State = Literal["proved", "failing", "stale", "waiting", "missing"]
@@ -16,7 +17,9 @@ _WORST_FIRST: tuple[State, ...] = ("failing", "missing", "stale", "waiting", "pr
 class ProofVerdict:
     """What was found when a proof was looked at: its kind, what it names, its state and one line why.
 
-    `link` is a page of the site, relative to its root, or None.
+    `link` is a page of the site, relative to its root, or None; `at` says when what was looked at came into being (UTC);
+    `fingerprint` is the hash of it, empty when there was nothing; `remedy` is the command, or what else helps, that can
+    make a proof of it.
     """
 
     kind: str
@@ -24,6 +27,9 @@ class ProofVerdict:
     state: State
     why: str
     link: str | None = None
+    at: datetime | None = None
+    fingerprint: str = ""
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)

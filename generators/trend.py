@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from markupsafe import Markup, escape
 
@@ -31,6 +32,45 @@ def sparkline(values: Sequence[float], what: str) -> Markup:
         f'<svg class="sparkline" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}" role="img">'
         f"<title>{told}</title>"
         f'<polyline points="{points}"/><circle cx="{last_x:.1f}" cy="{last_y:.1f}" r="2.5"/></svg>'
+    )
+
+
+CHART_WIDTH, CHART_HEIGHT, LEFT, BOTTOM, TOP = 640.0, 220.0, 40.0, 24.0, 14.0
+
+
+def burn_up(times: Sequence[datetime], reached: Sequence[int], wanted: Sequence[int], what: str) -> Markup:
+    """Return a stepped line of what was reached below one of what is wanted, over time; oldest first, at least one.
+
+    `what` is counted, such as `criteria proved`. The text alternative tells first and last.
+    """
+    span = (times[-1] - times[0]).total_seconds() or 1.0
+    top = max(*wanted, *reached, 1)
+
+    def place(moment: datetime, value: int) -> tuple[float, float]:
+        x = LEFT + (CHART_WIDTH - LEFT - EDGE) * ((moment - times[0]).total_seconds() / span if len(times) > 1 else 1.0)
+        return x, TOP + (CHART_HEIGHT - BOTTOM - TOP) * (1 - value / top)
+
+    def steps(values: Sequence[int]) -> str:
+        path = [f"M{LEFT:.1f},{place(times[0], values[0])[1]:.1f}"]
+        for moment, value in zip(times, values, strict=True):
+            x, y = place(moment, value)
+            path.append(f"H{x:.1f}V{y:.1f}")
+        return "".join(path)
+
+    base, (end_x, end_y) = CHART_HEIGHT - BOTTOM, place(times[-1], reached[-1])
+    told = escape(
+        f"{what}: {reached[0]} of {wanted[0]} on {times[0]:%d %b %Y}, {reached[-1]} of {wanted[-1]} on {times[-1]:%d %b %Y}"
+    )
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {CHART_WIDTH:g} {CHART_HEIGHT:g}" role="img"><title>{told}</title>'
+        f'<path class="chart__axis" d="M{LEFT:g},{TOP:g}V{base:g}H{CHART_WIDTH - EDGE:g}"/>'
+        f'<path class="chart__wanted" d="{steps(wanted)}"/><path class="chart__reached" d="{steps(reached)}"/>'
+        f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="3.5"/>'
+        f'<text x="{end_x - 6:.1f}" y="{end_y - 6:.1f}" text-anchor="end">{reached[-1]}</text>'
+        f'<text x="{LEFT - 6:g}" y="{place(times[0], wanted[-1])[1] + 4:.1f}" text-anchor="end">{wanted[-1]}</text>'
+        f'<text x="{LEFT - 6:g}" y="{base:g}" text-anchor="end">0</text>'
+        f'<text x="{LEFT:g}" y="{CHART_HEIGHT - 6:g}">{times[0]:%d %b %Y}</text>'
+        f'<text x="{CHART_WIDTH - EDGE:g}" y="{CHART_HEIGHT - 6:g}" text-anchor="end">{times[-1]:%d %b %Y}</text></svg>'
     )
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import session_record
+
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    session_record.register(config)
 
 
 @pytest.fixture(autouse=True)

@@ -1,16 +1,24 @@
 """Run records and contexts for tests of pages; nothing here is the record of a real run."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from etl import config
 from etl.record import Fault, RunRecord
+from etl.repository import content_of
 from etl.rules import RULES, Dimension
 from etl.stages import STAGES
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent
+
+
+@cache
+def pipeline_content() -> dict[str, str]:
+    """Return the hashes that a run of the code as it is now records."""
+    return content_of(ROOT / "etl", ())
 
 
 def make_record(number: int = 0, **changes: Any) -> RunRecord:
@@ -42,7 +50,7 @@ def make_record(number: int = 0, **changes: Any) -> RunRecord:
         "cpu_seconds": 4.0,
         "peak_mb": 151.0,
         "versions": {"handover": "0.1.0", "python": "3.11", "pandas": "3.1", "duckdb": "2.0"},
-        "code": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+        "code": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False, "content": pipeline_content()},
         "host": {"system": "Linux", "cpus": 2, "memory_mb": 24000.0},
         "settings": config.as_text(config.load(folder=ROOT / "config")),
         "input": {

@@ -78,7 +78,7 @@ def test_every_kind_of_proof_is_read_and_says_what_it_looks_at(tmp_path: Path) -
         {"kind": "signoff", "page": "runbook", "role": "Team Lead"},
     ]
     read = load(write_yaml(tmp_path / "b.yaml", small_backlog(criteria=[{"text": "x", "proofs": proofs}])))
-    assert [proof.model_dump() for proof in read.criteria[0].proofs] == proofs
+    assert [proof.model_dump(exclude_none=True) for proof in read.criteria[0].proofs] == proofs
     assert [proof.what for proof in read.criteria[0].proofs] == [
         "runbook: Who to call", "tests/test_x.py::test_y", "rows.read > 0", "config/test.toml", "disk full", "python -m etl run",
         "runbook, by the Team Lead",

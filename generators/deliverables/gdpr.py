@@ -17,7 +17,8 @@ from etl.stages import STORES
 from etl.transform import risk_factors
 from generators.context import Context
 from generators.deliverable import Deliverable
-from generators.evidence import TEST_REPORT, read_test_report
+from generators.evidence.exhibits import TEST_REPORT
+from generators.evidence.results import read_test_report
 
 State = Literal["closed", "open", "unknown"]
 PRIVACY_TESTS = "tests/test_privacy.py"
@@ -82,7 +83,9 @@ def checklist(context: Context) -> Iterator[Check]:
 
 def _pages_hold_no_rows(context: Context) -> Check:
     outcomes = [
-        outcome for node, outcome in read_test_report(context.root / TEST_REPORT).items() if node.startswith(PRIVACY_TESTS)
+        outcome
+        for node, outcome in read_test_report(context.root / TEST_REPORT).outcomes.items()
+        if node.startswith(PRIVACY_TESTS)
     ]
     wanted, how = "Pages, logs and records hold no customer's values", f"{PRIVACY_TESTS} in the last test run"
     if not outcomes:

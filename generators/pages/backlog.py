@@ -1,4 +1,4 @@
-"""The backlog's pages: all items with filters, one page each, and what proves each criterion."""
+"""The backlog's pages: all items with filters, and a page for each with what proves its criteria."""
 
 from generators.backlog import Item
 from generators.context import Context
@@ -8,14 +8,13 @@ FOLDER = "backlog"
 
 
 def write_backlog(context: Context, renderer: Renderer) -> None:
-    """Write the list, the item pages, the evidence page and their navigation."""
+    """Write the list, the item pages and the navigation."""
     items = context.backlog.items
     renderer.write(
         "pages/backlog.md.j2", f"{FOLDER}/index.md", {"rows": [_row(item, context) for item in items], **_choices(context)}
     )
     for item in items:
         renderer.write("pages/item.md.j2", f"{FOLDER}/{page_slug(item.id)}.md", _item_values(item, context))
-    renderer.write("pages/evidence.md.j2", f"{FOLDER}/evidence.md", {"items": items})
     renderer.write("pages/backlog_nav.md.j2", f"{FOLDER}/SUMMARY.md", {"themes": _by_theme(items)})
 
 
@@ -43,7 +42,7 @@ def _choices(context: Context) -> dict[str, object]:
 
 
 def _item_values(item: Item, context: Context) -> dict[str, object]:
-    siblings = [other for other in context.backlog.items if other.deliverable == item.deliverable and other.id != item.id]
+    siblings = [other for other in context.items_of(item.deliverable) if other.id != item.id]
     return {
         "item": item,
         "state": context.item_state(item),

@@ -3,16 +3,14 @@
 import json
 from pathlib import Path
 
-from etl import events, record
 from etl.errors import ERROR_CLASSES, EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXPECTED, EXIT_WARNINGS, PipelineError
 from etl.rules import RULES
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, COLUMNS, RETENTION_WORDS, TABLE
-from generators import backlog
 from generators.context import Context
 from generators.rendering import Renderer
+from generators.schemas import SCHEMAS
 
 FOLDER = "reference"
-SCHEMAS = {"run": record.json_schema, "log": events.json_schema, "backlog": backlog.json_schema}
 
 
 def write_reference(_: Context, renderer: Renderer) -> None:
