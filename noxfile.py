@@ -105,7 +105,7 @@ def bench(session: nox.Session) -> None:
     """Measure ratios: the whole run against the site build alone; a million rows against a bare load of the same file."""
     install(session)
     beyond = []
-    for script in ("tests/bench_run.py", "tests/bench_load.py"):
+    for script in ("tests/bench_run.py", "tests/bench_load.py", "tests/bench_evidence.py"):
         try:
             session.run("python", script)
         except nox.command.CommandFailed:  # the others are measured all the same

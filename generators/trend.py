@@ -57,6 +57,7 @@ def burn_up(times: Sequence[datetime], reached: Sequence[int], wanted: Sequence[
             path.append(f"H{x:.1f}V{y:.1f}")
         return "".join(path)
 
+    form = "%d %b %Y" if times[0].date() != times[-1].date() else "%d %b %Y %H:%M"
     base, (end_x, end_y) = CHART_HEIGHT - BOTTOM, place(times[-1], reached[-1])
     told = escape(
         f"{what}: {reached[0]} of {wanted[0]} on {times[0]:%d %b %Y}, {reached[-1]} of {wanted[-1]} on {times[-1]:%d %b %Y}"
@@ -69,8 +70,8 @@ def burn_up(times: Sequence[datetime], reached: Sequence[int], wanted: Sequence[
         f'<text x="{end_x - 6:.1f}" y="{end_y - 6:.1f}" text-anchor="end">{reached[-1]}</text>'
         f'<text x="{LEFT - 6:g}" y="{place(times[0], wanted[-1])[1] + 4:.1f}" text-anchor="end">{wanted[-1]}</text>'
         f'<text x="{LEFT - 6:g}" y="{base:g}" text-anchor="end">0</text>'
-        f'<text x="{LEFT:g}" y="{CHART_HEIGHT - 6:g}">{times[0]:%d %b %Y}</text>'
-        f'<text x="{CHART_WIDTH - EDGE:g}" y="{CHART_HEIGHT - 6:g}" text-anchor="end">{times[-1]:%d %b %Y}</text></svg>'
+        f'<text x="{LEFT:g}" y="{CHART_HEIGHT - 6:g}">{times[0]:{form}}</text>'
+        f'<text x="{CHART_WIDTH - EDGE:g}" y="{CHART_HEIGHT - 6:g}" text-anchor="end">{times[-1]:{form}}</text></svg>'
     )
 
 

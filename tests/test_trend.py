@@ -1,13 +1,15 @@
 """Trends: what a picture tells in words, what is usual, and when a distribution has moved."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generators.trend import ACT_FROM, ENOUGH_ROWS, ENOUGH_RUNS, LOOK_FROM, sparkline, stability_index, usual_range
+from generators.trend import ACT_FROM, ENOUGH_ROWS, ENOUGH_RUNS, LOOK_FROM, burn_up, sparkline, stability_index, usual_range
 
 SCORES = st.lists(st.floats(0, 100), min_size=1, max_size=40)
 
@@ -84,3 +86,18 @@ def test_the_index_is_the_sum_of_its_formula() -> None:
 )
 def test_where_it_would_say_nothing_there_is_no_index(now: dict[str, int], before: list[dict[str, int]]) -> None:
     assert stability_index(now, before) is None
+
+
+def test_the_way_to_the_goal_is_told_in_words_and_drawn_in_steps() -> None:
+    times = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 11, 21)]
+    drawn = str(burn_up(times, [0, 30, 20], [100, 100, 120], "criteria proved"))
+    assert "<title>criteria proved: 0 of 100 on 01 Nov 2026, 20 of 120 on 21 Nov 2026</title>" in drawn
+    [reached] = re.findall(r'chart__reached" d="([^"]+)"', drawn)
+    heights = [float(value) for value in re.findall(r"V([\d.]+)", reached)]
+    assert heights[1] < heights[2] < heights[0]
+    ElementTree.fromstring(drawn)
+
+
+def test_one_publication_is_drawn_too() -> None:
+    drawn = burn_up([datetime(2026, 11, 1, tzinfo=UTC)], [0], [0], "criteria proved")
+    ElementTree.fromstring(str(drawn))

@@ -105,5 +105,6 @@ def to_junit(report: EvidenceReport) -> str:
 
 
 def next_steps(proofs: Iterable[ProofVerdict]) -> dict[str, int]:
-    """Return what can make proofs of what is none yet, the most useful first, each with how many proofs it can make."""
-    return dict(Counter(proof.remedy for proof in proofs if proof.remedy and proof.state != "proved").most_common())
+    """Return what can make proofs of what is none yet, without its options, each with how many proofs; the most useful first."""
+    wanted = [proof.remedy.partition(" --")[0] for proof in proofs if proof.remedy and proof.state != "proved"]
+    return dict(Counter(wanted).most_common())

@@ -5,6 +5,8 @@ from generators.context import Context
 from generators.rendering import Renderer, page_slug
 
 FOLDER = "backlog"
+MOST_SIBLINGS = 20
+"""So many other stories with the same deliverable are named on a story's page."""
 
 
 def write_backlog(context: Context, renderer: Renderer) -> None:
@@ -46,7 +48,8 @@ def _item_values(item: Item, context: Context) -> dict[str, object]:
     return {
         "item": item,
         "state": context.item_state(item),
-        "siblings": siblings,
+        "siblings": siblings[:MOST_SIBLINGS],
+        "more": max(len(siblings) - MOST_SIBLINGS, 0),
         "built": item.deliverable in context.built,
         "deliverable_title": context.backlog.deliverables[item.deliverable],
     }

@@ -1,4 +1,4 @@
-"""The evidence's pages: traceability and coverage, what was run, what turned; and the same as data, JUnit XML and badges."""
+"""The evidence's pages: traceability and coverage, what was run, what changed; and the same as data, JUnit XML and badges."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +62,7 @@ def write_evidence(context: Context, publications: tuple[Publication, ...], rend
               "chart": _chart(publications), "publications": publications[: -LATEST_FIRST - 1 : -1]}  # fmt: skip
     renderer.write("pages/evidence.md.j2", f"{FOLDER}/evidence.md", values)
     renderer.write("pages/checks.md.j2", f"{FOLDER}/checks.md", _checks(context))
-    renderer.write("pages/turned.md.j2", f"{FOLDER}/turned.md", _turned(context, publications))
+    renderer.write("pages/changed.md.j2", f"{FOLDER}/changed.md", _changed(context, publications))
     _write_data(context, renderer)
 
 
@@ -125,7 +125,7 @@ def _by_time(results: Mapping[str, Result]) -> list[Result]:
     return sorted(results.values(), key=lambda one: one.ran_at, reverse=True)
 
 
-def _turned(context: Context, publications: tuple[Publication, ...]) -> dict[str, object]:
+def _changed(context: Context, publications: tuple[Publication, ...]) -> dict[str, object]:
     last = publications[-1]
     before = publications[-2] if len(publications) > 1 else None
     texts = {one.id: (item.id, one.text) for item in context.backlog.items for one in item.criteria}
