@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, model_validator
 
+from generators.proofs import Part, Proof, Text
 from generators.safe_yaml import YamlDocument, YamlError, YamlPath, read_yaml
 
 MAX_FAULTS = 20
@@ -24,94 +25,10 @@ class BacklogError(Exception):
     """The backlog can't be used. The text names file, line, item and what is wrong, a line for each fault."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-Text = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
-class _Proof(_Part):
-    planned: Text | None = Field(None, description="What is still to be built; the proof is missing until then, and this goes")
-
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return ": ".join(str(value) for name, value in self if name not in ("kind", "planned") and value is not None)
-
-
-class SectionProof(_Proof):
-    """A section of a generated page, with content whose figures equal their sources."""
-
-    kind: Literal["section"] = Field(description="A section of a generated page")
-    page: Text = Field(description="Slug of the deliverable")
-    heading: Text = Field(description="The heading as it stands on the page")
-    figures: int | None = Field(None, ge=1, description="How many bound figures must stand there at least")
-
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return f"{self.page}: {self.heading}"
-
-
-class TestProof(_Proof):
-    """A test that passed in the last test run."""
-
-    __test__ = False  # no test class, whatever pytest makes of the name
-
-    kind: Literal["test"] = Field(description="A test")
-    node: Text = Field(description="Node id of the test or of a group of tests, such as tests/test_rules.py::test_name")
-
-
-class RunProof(_Proof):
-    """An expression that is true for the newest run record. Language: simpleeval's, with the record's fields as names."""
-
-    kind: Literal["run"] = Field(description="A statement about the newest run")
-    expression: Text = Field(description="simpleeval expression over the record, such as rows.read > 0")
-
-
-class FileProof(_Proof):
-    """A file that is what it should be: whatever reads its kind can read it, and it fits its schema where one is named."""
-
-    kind: Literal["file"] = Field(description="A file")
-    path: Text = Field(description="Path from the project's folder; {run} stands for the folder of the newest run")
-    fits: Text | None = Field(None, description="Published schema that the content, or each line of it, fits, such as log")
-
-
-class DrillProof(_Proof):
-    """A rehearsed failure that was detected and recovered."""
-
-    kind: Literal["drill"] = Field(description="A rehearsed failure")
-    name: Text = Field(description="Id of the failure that is rehearsed, such as run-killed")
-
-
-class CommandProof(_Proof):
-    """A command that ended well when the commands were tried last."""
-
-    kind: Literal["command"] = Field(description="A command")
-    run: Text = Field(description="The command as one would type it; it starts with python -m")
-
-
-class SignoffProof(_Proof):
-    """A person's signature under a page, for what only people can judge."""
-
-    kind: Literal["signoff"] = Field(description="A person's signature")
-    page: Text = Field(description="Slug of the deliverable")
-    role: Text = Field(description="Who signs")
-
-    @property
-    def what(self) -> str:
-        """Say what is looked at."""
-        return f"{self.page}, by the {self.role}"
-
-
-Proof = Annotated[
-    SectionProof | TestProof | RunProof | FileProof | DrillProof | CommandProof | SignoffProof, Field(discriminator="kind")
-]
-
-
-class Criterion(_Part):
+class Criterion(Part):
     """An acceptance criterion in its own words, with what proves it. `id` is derived: item and number."""
 
     id: str = Field("", exclude=True, description="Derived, not written")
@@ -119,7 +36,7 @@ class Criterion(_Part):
     proofs: list[Proof] = Field(default=[], description="What proves it; the worst of them decides")
 
 
-class Item(_Part):
+class Item(Part):
     """A story."""
 
     id: str = Field(pattern=f"^{ITEM_ID}$", description="G1 as in the document, or S1.2: sprint and number")
@@ -152,14 +69,14 @@ class Item(_Part):
         return {**data, "criteria": numbered}
 
 
-class Advice(_Part):
+class Advice(Part):
     """Advice under a heading, such as where to start."""
 
     title: Text = Field(description="Whom or what the advice is for")
     points: list[Text] = Field(min_length=1, description="The advice, with its Markdown emphasis")
 
 
-class Count(_Part):
+class Count(Part):
     """A line of a document's summary: what is counted, how many, and a note."""
 
     name: Text = Field(description="What is counted")
@@ -168,7 +85,7 @@ class Count(_Part):
     icon: str | None = Field(None, description="Emoji before it")
 
 
-class SummaryPart(_Part):
+class SummaryPart(Part):
     """A part of a document's own summary, as it stands there."""
 
     title: Text = Field(description="What the part is about")
@@ -176,7 +93,7 @@ class SummaryPart(_Part):
     counts: list[Count] = Field(default=[], description="Lines with counts")
 
 
-class Document(_Part):
+class Document(Part):
     """A document that stories were imported from, with what it says beside them."""
 
     id: Text = Field(description="Short name, such as sprint-1")
@@ -192,7 +109,7 @@ class Document(_Part):
     summary: list[SummaryPart] = Field(default=[], description="What it says about itself")
 
 
-class Backlog(_Part):
+class Backlog(Part):
     """The whole backlog."""
 
     version: int = Field(ge=1, le=1, description="Version of this file's shape")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from generators.deliverable import all_deliverables
-from generators.evidence import FILLER
+from generators.evidence.section import FILLER
 from generators.figures import bound_figures, resolve
 from tests.pages import CONTEXTS, render_deliverable
 from tests.records import make_context

@@ -34,7 +34,7 @@ def test_every_page_has_a_title_and_a_description_that_can_be_read(generated: Pa
 
 
 def test_every_item_has_a_page_and_every_run_of_the_newest(generated: Path, built: Path) -> None:
-    assert len(list((generated / "backlog").glob("*.md"))) == 35 + 3
+    assert len(list((generated / "backlog").glob("*.md"))) == 35 + 5
     for record in history(built / "runs"):
         assert f"# Run {record.run_id}" in (generated / f"runs/{record.run_id}.md").read_text(encoding="utf-8")
 

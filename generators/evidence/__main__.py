@@ -14,7 +14,7 @@ from pathlib import Path
 
 from etl.console import add_settings_options, load_settings, say
 from etl.errors import ConfigError
-from generators.backlog import BacklogError, CommandProof, Criterion, Item, nearest
+from generators.backlog import BacklogError, Criterion, Item, nearest
 from generators.changes import ChangesError
 from generators.context import Context, NoRunError, load_context
 from generators.deliverable import write_deliverables
@@ -27,6 +27,7 @@ from generators.evidence.signatures import Signature, fingerprint, read_signatur
 from generators.facts import FactsError
 from generators.figures import FigureError
 from generators.judging import STATES, State
+from generators.proofs import CommandProof
 from generators.rendering import Renderer
 
 EXPECTED = (ConfigError, NoRunError, BacklogError, ChangesError, FactsError, FigureError)

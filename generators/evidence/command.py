@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from etl.repository import code_version, digest
-from generators.backlog import CommandProof
 from generators.evidence.drill import weigh
 from generators.evidence.exhibits import REFRESH_COMMANDS, Exhibits
 from generators.evidence.results import Result
 from generators.inputs import DATA, Inputs
 from generators.judging import ProofVerdict
+from generators.proofs import CommandProof
 
 WITH_WARNINGS = 10
 

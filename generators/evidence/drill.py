@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from etl.failures import FAILURES
 from etl.repository import digest
-from generators.backlog import DrillProof
 from generators.evidence.exhibits import REFRESH_DRILLS, Exhibits, in_words
 from generators.evidence.results import Result
 from generators.judging import ProofVerdict, State
+from generators.proofs import DrillProof
 
 _TITLES: Mapping[str, str] = {failure.id: failure.title for failure in FAILURES}
 

@@ -12,9 +12,9 @@ from typing import Any
 import nbformat
 
 from etl.repository import digest
-from generators.backlog import FileProof
 from generators.evidence.exhibits import REFRESH_RUN, Exhibits
 from generators.judging import ProofVerdict, State
+from generators.proofs import FileProof
 from generators.safe_yaml import YamlError, parse_yaml
 from generators.schemas import SCHEMAS
 

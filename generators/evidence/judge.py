@@ -3,21 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from generators.backlog import (
-    CommandProof,
-    Criterion,
-    DrillProof,
-    FileProof,
-    Proof,
-    RunProof,
-    SectionProof,
-    SignoffProof,
-    TestProof,
-)
+from generators.backlog import Criterion
 from generators.context import Context
 from generators.evidence import command, drill, file, run, section, signoff, test
 from generators.evidence.exhibits import Exhibits, load_exhibits
 from generators.judging import ProofVerdict, Verdict
+from generators.proofs import CommandProof, DrillProof, FileProof, Proof, RunProof, SectionProof, SignoffProof, TestProof
 
 JUDGES: Mapping[type, Callable[[Any, Exhibits], ProofVerdict]] = {
     SectionProof: section.judge,

@@ -9,22 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from etl.console import COMMANDS
-from generators.backlog import (
-    Backlog,
-    CommandProof,
-    DrillProof,
-    FileProof,
-    RunProof,
-    SectionProof,
-    SignoffProof,
-    TestProof,
-    nearest,
-)
+from generators.backlog import Backlog, nearest
 from generators.evidence.command import module_of
 from generators.evidence.expressions import unknown_names
 from generators.evidence.file import RUN
 from generators.evidence.signatures import Signature
 from generators.inputs import Inputs, names_of_tests
+from generators.proofs import CommandProof, DrillProof, FileProof, RunProof, SectionProof, SignoffProof, TestProof
 from generators.safe_yaml import YamlPath
 from generators.schemas import SCHEMAS
 

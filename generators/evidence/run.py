@@ -4,9 +4,9 @@ from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from etl.record import RunRecord
 from etl.repository import digest
-from generators.backlog import RunProof
 from generators.evidence.exhibits import REFRESH_RUN, Exhibits
 from generators.judging import ProofVerdict, State
+from generators.proofs import RunProof
 
 FUNCTIONS = {"all": all, "any": any, "len": len, "max": max, "min": min, "sum": sum}
 

@@ -3,10 +3,10 @@
 import re
 
 from etl.repository import digest
-from generators.backlog import SectionProof
 from generators.evidence.exhibits import REFRESH_RUN, Exhibits, anchor
 from generators.figures import BoundFigure, FigureError, bound_figures, resolve
 from generators.judging import ProofVerdict, State
+from generators.proofs import SectionProof
 
 FILLER = re.compile(r"\b(?:TODO|TBD|FIXME|XXX|lorem ipsum|to be confirmed)\b", re.IGNORECASE)
 _EMPTY_TABLE = re.compile(r"^\|[\s:|-]+\|$(?!\n\|)", re.MULTILINE)

@@ -1,9 +1,9 @@
 """The judge of `signoff`: a person of the role accepted the page, and what it says has not changed since."""
 
-from generators.backlog import SignoffProof
 from generators.evidence.exhibits import Exhibits
 from generators.evidence.signatures import fingerprint
 from generators.judging import ProofVerdict, State
+from generators.proofs import SignoffProof
 
 
 def judge(proof: SignoffProof, exhibits: Exhibits) -> ProofVerdict:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from etl.repository import digest
-from generators.backlog import TestProof
 from generators.evidence.exhibits import REFRESH_TESTS, Exhibits, in_words
 from generators.evidence.results import TestSession
 from generators.inputs import GONE, own_lines
 from generators.judging import ProofVerdict, State
+from generators.proofs import TestProof
 
 
 def judge(proof: TestProof, exhibits: Exhibits) -> ProofVerdict:

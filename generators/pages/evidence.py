@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from etl.record import RunRecord
-from generators.backlog import Item, TestProof
+from generators.backlog import Item
 from generators.badges import badge
 from generators.context import Context
 from generators.disclosure import withheld
@@ -18,6 +18,7 @@ from generators.evidence.results import Result, TestReport, read_results, read_t
 from generators.evidence.signatures import read_signatures
 from generators.evidence.test import anchor_of, spoken
 from generators.judging import STATES, State
+from generators.proofs import TestProof
 from generators.rendering import Renderer
 from generators.trend import burn_up
 
