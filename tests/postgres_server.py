@@ -66,8 +66,11 @@ def programs() -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """Make a cluster in `folder`, start it, and stop it when left. As root it runs under the account `postgres`."""
+def running(folder: Path, durable: bool = False) -> Iterator[Server]:
+    """Make a cluster in `folder`, start it, and stop it when left. As root it runs under the account `postgres`.
+
+    A durable one waits for the disk at each commit, as a server in use does.
+    """
     bin_ = programs()
     # The server refuses to run as root.
     account = {"user": "postgres", "group": "postgres"} if hasattr(os, "geteuid") and os.geteuid() == 0 else {}
@@ -85,7 +88,9 @@ def running(folder: Path) -> Iterator[Server]:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c log_min_messages=fatal"
+    settings = (
+        f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync={'on' if durable else 'off'} -c log_min_messages=fatal"
+    )
     control = [str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
     subprocess.run([*control, "-o", settings, "start"], check=True, capture_output=True, cwd=folder, **account)  # type: ignore[call-overload]
     try:

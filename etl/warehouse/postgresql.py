@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+from pyarrow import csv
 
 from etl.errors import WarehouseError
 from etl.schema import TABLE
@@ -98,7 +99,8 @@ class PostgreSQLWarehouse(ServerWarehouse):
             self._connection.execute("ROLLBACK")
 
     def stage(self, rows: pa.Table) -> None:
-        """Copy the rows into the staging table."""
-        with self._connection.cursor().copy(f"COPY {STAGING} ({', '.join(LOADED)}) FROM STDIN") as copy:
-            for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-                copy.write_row(row)
+        """Copy the rows into the staging table, as CSV: a text is in quotation marks, NULL is nothing at all."""
+        text = pa.BufferOutputStream()
+        csv.write_csv(rows, text, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        with self._connection.cursor().copy(f"COPY {STAGING} ({', '.join(LOADED)}) FROM STDIN (FORMAT csv)") as copy:
+            copy.write(memoryview(text.getvalue()))
