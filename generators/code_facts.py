@@ -14,6 +14,8 @@ _DROP = re.compile(r"\bDROP\s+(?:TABLE|DATABASE)\b", re.IGNORECASE)
 _STATEMENT = re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _PERSON = {"first_name", "last_name", "email"}
 _ANY_ERROR = {"Exception", "BaseException"}
+_TEST = re.compile(r"^\s*(?:async )?def test_", re.MULTILINE)
+_TEXT = re.compile(r"(\"{3}|\'{3}).*?\1", re.DOTALL)  # a module that stands in another as text is none of its own
 _MAGIC = re.compile(r"^\s*(?:%%?[A-Za-z]|!|\?).*$", re.MULTILINE)
 
 
@@ -117,19 +119,10 @@ def _statements_in_loops(nodes: Sequence[ast.AST]) -> set[ast.Constant]:
 
 
 def _count_tests(folder: Path, package: str) -> int:
-    """Count the test functions of the modules that import a package."""
-    modules = [nodes_of(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
-    return sum(_is_test(node) for nodes in modules if package in _imported(nodes) for node in nodes)
-
-
-def _is_test(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-
-
-def _imported(nodes: Sequence[ast.AST]) -> set[str]:
-    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    return {module.partition(".")[0] for module in modules}
+    """Count the test functions of the modules that import a package, by their lines: parsing them all would take longer than the page."""
+    imports = re.compile(rf"^\s*(?:from|import) {re.escape(package)}(?:\.|\s)", re.MULTILINE)
+    texts = [_TEXT.sub("", path.read_text(encoding="utf-8")) for path in sorted(folder.glob("test_*.py"))]
+    return sum(len(_TEST.findall(text)) for text in texts if imports.search(text))
 
 
 def _is_person(node: ast.AST) -> bool:

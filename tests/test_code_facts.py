@@ -73,6 +73,7 @@ def test_checks_are_assertions_and_the_tests_that_import_the_package(tmp_path: P
     (tmp_path / "tests/test_a.py").write_text(
         "from shop.a import x\ndef test_a(): ...\nclass TestB:\n    def test_b(self): ...\ndef helper(): ...\n", encoding="utf-8"
     )
+    (tmp_path / "tests/test_text.py").write_text("import shop\nSOURCE = '''\ndef test_d(): ...\n'''\n", encoding="utf-8")
     (tmp_path / "tests/test_other.py").write_text("import shopping\ndef test_c(): ...\n", encoding="utf-8")
     assert package_facts(tmp_path / "shop").checks == 3
     assert package_facts(tmp_path / "shop", tests=tmp_path / "none").checks == 1
