@@ -52,7 +52,7 @@ class WarehouseError(PipelineError):
 
 
 class SchemaDriftError(WarehouseError):
-    """A table of the warehouse lacks what the schema declares; nothing was loaded."""
+    """A table of the warehouse is not as the schema declares it; nothing was loaded."""
 
     runbook = "schema-drift"
     meaning = "Tables not as declared"
@@ -75,7 +75,7 @@ class BusyError(PipelineError):
 
 
 class DiskError(PipelineError):
-    """There is too little room for the run; nothing was read or written."""
+    """There is too little room for the run, or none is left; batches committed before stay."""
 
     exit_code = 7
     runbook = "disk-full"

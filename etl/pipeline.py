@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from etl import __version__
 from etl.alerts import send_alerts, with_alerts
 from etl.baseline import with_baseline
 from etl.config import LoadedSettings, as_text
-from etl.errors import ConfigError, ThresholdError
+from etl.errors import ConfigError, PipelineError, ThresholdError
 from etl.extract import CsvSource, InputFacts
 from etl.health import check_before_run
 from etl.log import log_run, logger
@@ -120,9 +121,10 @@ def _process_input(state: _Run) -> None:
             _load_input(state, warehouse)
         except BaseException as error:
             state.error = error
+            with suppress(PipelineError):  # what ended the run may keep the books from being closed; it is what has to be told
+                _close_books(state, warehouse)
             raise
-        finally:
-            _close_books(state, warehouse)
+        _close_books(state, warehouse)
 
 
 def _load_input(state: _Run, warehouse: Warehouse) -> None:

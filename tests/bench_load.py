@@ -40,7 +40,7 @@ end(record.rows.loaded)
 BARE = """
 import sys
 import duckdb
-from etl.warehouse.sql import create_table
+from etl.ddl import create_table
 folder, file = sys.argv[1:]
 begin()
 connection = duckdb.connect(folder + "/bare.duckdb")

@@ -25,10 +25,10 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
+from etl.ddl import COMPARED, DATES, LOADED, create_table
 from etl.schema import KEY, TABLE
 from etl.warehouse import Checkpoint, open_warehouse
 from etl.warehouse.base import loadable
-from etl.warehouse.sql import COMPARED, DATES, LOADED, create_table
 from tests.customers import customer
 from tests.postgres_server import Server, running
 from tests.test_warehouse import enriched

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from etl.warehouse import Warehouse
 from tests import session_record
+from tests.postgres_server import Server, running
+from tests.warehouse_targets import SERVERS, Target, kinds, make_target
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,6 +41,39 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "data" / "reference", tmp_path / "data" / "reference")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own, one for each process that tests."""
+    with running(tmp_path_factory.mktemp("pg")) as started:
+        yield started
+
+
+@pytest.fixture
+def database(server: Server) -> str:
+    """An empty database on that server."""
+    return server.new_database()
+
+
+@pytest.fixture(params=kinds("duckdb", *SERVERS))
+def target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """An empty warehouse of each kind."""
+    return make_target(request.param, tmp_path, request, monkeypatch)
+
+
+@pytest.fixture(params=kinds(*SERVERS))
+def server_target(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """An empty warehouse of each kind that is on a server."""
+    return make_target(request.param, tmp_path, request, monkeypatch)
+
+
+@pytest.fixture
+def warehouse(target: Target) -> Iterator[Warehouse]:
+    """A warehouse of each kind, with its tables."""
+    with target.open() as opened:
+        opened.prepare()
+        yield opened
 
 
 hypothesis.settings.register_profile("handover", deadline=None, print_blob=True)

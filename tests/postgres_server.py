@@ -20,10 +20,24 @@ USER = "loader"
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server is, and how to sign in."""
+    """Where the server is, how to sign in, and how to stop and start it."""
 
     port: int
     password: str
+    control: tuple[str, ...]
+    account: dict[str, str]
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._control("start")
+
+    def stop(self, check: bool = True) -> None:
+        """Stop it at once, as a crash does."""
+        self._control("-m", "immediate", "stop", check=check)
+
+    def _control(self, *words: str, check: bool = True) -> None:
+        folder = Path(self.control[0]).parent  # a folder that the server's account may enter
+        subprocess.run([*self.control, *words], check=check, capture_output=True, cwd=folder, **self.account)  # type: ignore[call-overload]
 
     def settings(self, database: str, **changes: object) -> WarehouseSettings:
         """Return the settings of a warehouse in one of its databases."""
@@ -33,12 +47,12 @@ class Server:
         }  # fmt: skip
         return WarehouseSettings.model_validate(values | changes)
 
-    def connect(self, database: str = "postgres") -> psycopg.Connection:
+    def connect(self, database: str = "postgres", user: str = USER) -> psycopg.Connection:
         """Return a connection beside the warehouse's own."""
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
-            user=USER,
+            user=user,
             password=self.password,
             dbname=database,
             autocommit=True,
@@ -91,9 +105,10 @@ def running(folder: Path, durable: bool = False) -> Iterator[Server]:
     settings = (
         f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync={'on' if durable else 'off'} -c log_min_messages=fatal"
     )
-    control = [str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "-o", settings, "start"], check=True, capture_output=True, cwd=folder, **account)  # type: ignore[call-overload]
+    control = (str(bin_ / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", settings)
+    server = Server(port, password, control, account)
+    server.start()
     try:
-        yield Server(port, password)
+        yield server
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd=folder, **account)  # type: ignore[call-overload]
+        server.stop(check=False)

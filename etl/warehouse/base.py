@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import stamina
 
-from etl.errors import SchemaDriftError, WarehouseError
+from etl.ddl import EXPECTED, LOADED, create_statements, permanent
+from etl.errors import DiskError, PipelineError, SchemaDriftError, WarehouseError
 from etl.log import logger
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, CHECKPOINT_COLUMNS, CHECKPOINT_TABLE, COLUMNS, TABLE
 from etl.settings import WarehouseSettings
 from etl.warehouse import sql
+from etl.warehouse.tables import Difference, Found, compare
 
 MOST_REFUSED = 100
 """More rows of one batch than this refused is no matter of rows: the run stops."""
@@ -127,16 +129,12 @@ class Warehouse(ABC):
         """Execute a statement with `?` marks and return its rows."""
 
     @abstractmethod
-    def columns_of(self, table: str) -> dict[str, str]:
-        """Return the columns of a table with their types as the server names them; empty when there is no such table."""
-
-    @abstractmethod
-    def create_missing(self) -> None:
-        """Create the tables that are missing; never drops or alters anything."""
+    def columns_of(self, table: str) -> dict[str, Found]:
+        """Return the columns of a table as the server has them; empty when there is no such table."""
 
     @abstractmethod
     def classify(self, error: Exception) -> type[Exception]:
-        """Return RowsRefused, Transient or WarehouseError for an error of the driver."""
+        """Return RowsRefused, Transient, DiskError or WarehouseError for an error of the driver."""
 
     @property
     @abstractmethod
@@ -166,28 +164,28 @@ class Warehouse(ABC):
         """Create what is missing. Raises SchemaDriftError when a table is not as the schema declares it."""
         with self.guarded():
             self.create_missing()
-        if drift := self.drift():
-            raise SchemaDriftError(f"{self.place}: {'; '.join(drift)}. See the plan with: python -m etl migrate")
+        if found := self.differences():
+            words = "; ".join(one.words for one in found)
+            raise SchemaDriftError(f"{self.place}: {words}. See the plan with: python -m etl migrate")
 
-    def drift(self) -> list[str]:
-        """Return in words how the tables differ from the schema, except for what a table has beyond it."""
+    def create_missing(self) -> None:
+        """Create the tables that are missing. What is there is not touched, for that would take rights a run need not have."""
+        for table, statements in create_statements(self.dialect).items():
+            if not self.columns_of(table):
+                with self.transaction():
+                    for statement in statements:
+                        self.execute(statement)
+
+    def differences(self) -> list[Difference]:
+        """Return how the tables differ from the schema, except for what they have beyond it, and what mends each difference."""
+        return [one for table in permanent(self.dialect) for one in self._differences_of(table)]
+
+    def _differences_of(self, table: str) -> list[Difference]:
         with self.guarded():
-            return [f"{table} has no column {name}" for table in sql.EXPECTED for name in self.missing_columns(table)]
-
-    def missing_columns(self, table: str) -> list[str]:
-        """Return the declared columns that a table lacks."""
-        there = self.columns_of(table)
-        return [name for name in sql.EXPECTED[table] if name not in there]
-
-    def migrate(self) -> list[str]:
-        """Return the statements that bring the tables to the schema. They add and never drop."""
-        with self.guarded():
-            return [
-                sql.add_column(table, name, self.dialect)
-                for table in sql.EXPECTED
-                if self.columns_of(table)
-                for name in self.missing_columns(table)
-            ]
+            there = self.columns_of(table)
+            if not there:
+                return [Difference(f"there is no table {table}", tuple(create_statements(self.dialect)[table]))]
+            return list(compare(table, there, self.dialect, lambda: self._count(table) > 0))
 
     def load(self, rows: pd.DataFrame, now: datetime, settle: Settle) -> Loaded:
         """Upsert rows (ids distinct) and keep the checkpoint that `settle` makes, in one transaction.
@@ -279,7 +277,7 @@ class Warehouse(ABC):
     def health(self) -> Health:
         """Count tables and rows."""
         with self.guarded():
-            tables = tuple(table for table in sorted(sql.EXPECTED) if self.columns_of(table))
+            tables = tuple(table for table in sorted(EXPECTED) if self.columns_of(table))
             rows, audits = (self._count(name) if name in tables else 0 for name in (TABLE, AUDIT_TABLE))
         return Health(True, tables, rows, audits, self.server)
 
@@ -316,14 +314,18 @@ class Warehouse(ABC):
             yield
         except self.driver_error as error:
             kind, name = self.classify(error), self.name_of(error)
-            raise (kind(name) if kind in (RowsRefused, Transient) else self.failed(name)) from None
+            raise (kind(name) if kind in (RowsRefused, Transient) else self.failed(name, kind)) from None
 
     def name_of(self, error: Exception) -> str:
         """Return what an error may be called: its class, never its text."""
         return type(error).__name__
 
-    def failed(self, name: str) -> WarehouseError:
+    def failed(self, name: str, kind: type[Exception] = WarehouseError) -> PipelineError:
         """Return the error that says what failed, where, and what to do."""
+        if kind is DiskError:
+            return DiskError(
+                f"{self.place}: no room left to write ({name}). Batches committed before stay. Make room, run again."
+            )
         return WarehouseError(f"{self.place}: the warehouse failed with {name}. See the runbook.")
 
 
@@ -339,7 +341,7 @@ def naive(value: Any) -> Any:
 def loadable(rows: pd.DataFrame) -> pa.Table:
     """Return the columns to load with the types of the schema; an empty text means nothing is known and becomes NULL."""
     kinds = {c.name: c.sql["duckdb"] for c in COLUMNS}
-    return pa.table({name: _typed(pa.array(rows[name]), kinds[name]) for name in sql.LOADED})
+    return pa.table({name: _typed(pa.array(rows[name]), kinds[name]) for name in LOADED})
 
 
 def _typed(values: Any, kind: str) -> Any:

@@ -1,6 +1,7 @@
 """The embedded warehouse: DuckDB, one file, one process that writes."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,14 +13,18 @@ import pyarrow as pa
 import stamina
 from filelock import FileLock, Timeout
 
-from etl.errors import BusyError, WarehouseError
+from etl.ddl import LOADED, STAGING
+from etl.errors import BusyError, DiskError, WarehouseError
 from etl.log import logger
 from etl.schema import COLUMNS
 from etl.settings import WarehouseSettings
 from etl.warehouse import sql
 from etl.warehouse.base import RowsRefused, Transient, Warehouse, naive
+from etl.warehouse.tables import Found
 
 _REFUSALS = (duckdb.ConstraintException, duckdb.ConversionException, duckdb.OutOfRangeException)
+_NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT))
+"""The system's words for a full disk, a file at its limit, a used-up quota; the library has no code for them."""
 
 
 class DuckDBWarehouse(Warehouse):
@@ -82,7 +87,9 @@ class DuckDBWarehouse(Warehouse):
         return duckdb.Error
 
     def classify(self, error: Exception) -> type[Exception]:
-        """Tell refused values and conflicts of transactions from everything else."""
+        """Tell refused values, conflicts of transactions and a full disk from everything else."""
+        if isinstance(error, duckdb.Error) and any(words in str(error) for words in _NO_ROOM):
+            return DiskError
         if isinstance(error, _REFUSALS):
             return RowsRefused
         return Transient if isinstance(error, duckdb.TransactionException) else WarehouseError
@@ -96,18 +103,13 @@ class DuckDBWarehouse(Warehouse):
         """Execute a statement and return its rows."""
         return self._connection.execute(statement, list(values)).fetchall()
 
-    def columns_of(self, table: str) -> dict[str, str]:
-        """Return the columns of a table with their types."""
+    def columns_of(self, table: str) -> dict[str, Found]:
+        """Return the columns of a table."""
         found = self.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
+            "SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [table],
         )
-        return {str(name): str(kind) for name, kind in found}
-
-    def create_missing(self) -> None:
-        """Create the tables that are missing."""
-        self.execute("CREATE SEQUENCE IF NOT EXISTS audit_number")
-        for statement in sql.create_tables(self.dialect):
-            self.execute(statement)
+        return {str(name): Found(str(kind), bool(required)) for name, kind, required in found}
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -151,8 +153,8 @@ def _held_by_another(error: Exception) -> bool:
 
 
 _STAGE = (
-    f"CREATE OR REPLACE TEMP VIEW {sql.STAGING} AS SELECT "
-    + ", ".join(f"CAST({c.name} AS {c.sql['duckdb']}) AS {c.name}" for c in COLUMNS if c.name in sql.LOADED)
+    f"CREATE OR REPLACE TEMP VIEW {STAGING} AS SELECT "
+    + ", ".join(f"CAST({c.name} AS {c.sql['duckdb']}) AS {c.name}" for c in COLUMNS if c.name in LOADED)
     + " FROM batch"
 )
 _UPDATE, _INSERT = sql.update_different("duckdb"), sql.insert_new()

@@ -1,5 +1,6 @@
 """PostgreSQL, by psycopg: a batch goes in by COPY."""
 
+import contextlib
 import time
 import zlib
 from collections.abc import Sequence
@@ -9,19 +10,23 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
-from etl.errors import WarehouseError
+from etl.connections import NO_ROOM, POSTGRESQL_TRANSIENT, postgresql_parameters
+from etl.ddl import LOADED, STAGING, create_database
+from etl.errors import DiskError, WarehouseError
 from etl.schema import TABLE
 from etl.warehouse.base import RowsRefused, Transient
 from etl.warehouse.server import ServerWarehouse
-from etl.warehouse.sql import LOADED, STAGING
+from etl.warehouse.tables import Found
 
 _LOCK = zlib.crc32(TABLE.encode())
-_TRANSIENT = ("08", "40001", "40P01", "55P03", "57P0", "53")
-"""SQLSTATEs, or how they begin: lost connections, failed serialization, deadlocks, locks, shutdowns, too few resources."""
 _REFUSED = ("22", "23")
 """Wrong values, broken constraints."""
-_MODES = {"verified": "verify-full", "trusting": "require", "none": "disable"}
 _POLL = 0.1
+COLUMNS_OF = (
+    "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
+    "WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
+"""Asks for the columns of the table that a name means to this session."""
 
 
 class PostgreSQLWarehouse(ServerWarehouse):
@@ -40,15 +45,24 @@ class PostgreSQLWarehouse(ServerWarehouse):
         """The class of all errors of the driver."""
         return psycopg.Error
 
-    def connect(self) -> Any:
-        """Connect; times go in and come out without a zone, as UTC."""
-        settings = self.settings
-        return psycopg.connect(
-            host=settings.host, port=settings.port or None, dbname=settings.database, user=settings.user or None,
-            password=settings.password.get_secret_value() or None, sslmode=_MODES[settings.encryption],
-            connect_timeout=max(2, round(settings.connect_timeout)), autocommit=True, application_name="handover",
-            options=f"-c statement_timeout={int(1000 * settings.query_timeout)} -c timezone=UTC",
-        )  # fmt: skip
+    def connect(self, database: str) -> Any:
+        """Connect with the time limits of the settings."""
+        settings = self.settings.model_copy(update={"database": database})
+        password = settings.password.get_secret_value() or None
+        return psycopg.connect(**postgresql_parameters(settings), password=password, autocommit=True)  # type: ignore[arg-type]
+
+    def is_absent(self, error: Exception) -> bool:
+        """Tell whether an error may say that the database is not there: it names it. An error of connecting has no SQLSTATE."""
+        return self.settings.database in str(error)
+
+    def create_database(self) -> bool:
+        """Create the database unless it is there; return whether it was created."""
+        name = self.settings.database
+        with contextlib.closing(self.connect("postgres")) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+                return False
+            connection.execute(create_database(name, self.dialect))
+        return True
 
     def take_lock(self) -> bool:
         """Ask for the advisory lock until the time that is waited is over."""
@@ -62,10 +76,12 @@ class PostgreSQLWarehouse(ServerWarehouse):
     def classify(self, error: Exception) -> type[Exception]:
         """Tell refused values and passing trouble from everything else, by SQLSTATE."""
         state = getattr(error, "sqlstate", None) or ""
+        if state in NO_ROOM[self.dialect]:
+            return DiskError
         if state.startswith(_REFUSED):
             return RowsRefused
         lost = isinstance(error, psycopg.OperationalError) and not state
-        return Transient if lost or state.startswith(_TRANSIENT) else WarehouseError
+        return Transient if lost or state.startswith(tuple(POSTGRESQL_TRANSIENT)) else WarehouseError
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Execute a statement and return its rows."""
@@ -76,14 +92,10 @@ class PostgreSQLWarehouse(ServerWarehouse):
         """Execute a statement and return how many rows it changed."""
         return int(self._connection.execute(statement.replace("?", "%s"), list(values)).rowcount)
 
-    def columns_of(self, table: str) -> dict[str, str]:
-        """Return the columns of a table with their types."""
-        found = self.execute(
-            "SELECT column_name, data_type FROM information_schema.columns "
-            "WHERE table_name = ? AND table_schema = ANY (current_schemas(false)) ORDER BY ordinal_position",
-            [table],
-        )
-        return {str(name): str(kind) for name, kind in found}
+    def columns_of(self, table: str) -> dict[str, Found]:
+        """Return the columns of a table."""
+        found = self.execute(COLUMNS_OF, [table])
+        return {str(name): Found(str(kind), bool(required)) for name, kind, required in found}
 
     def begin(self) -> None:
         """Begin a transaction."""

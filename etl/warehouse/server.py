@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from etl.ddl import STAGING, create_database, create_staging, permanent
 from etl.errors import BusyError, WarehouseError
 from etl.log import logger
 from etl.settings import WarehouseSettings
@@ -30,7 +31,7 @@ class ServerWarehouse(Warehouse):
 
     def _connect_and_lock(self) -> None:
         try:
-            self._connection = self.connect()
+            self._connection = self._connect_or_create()
         except self.driver_error as error:
             kind = self.classify(error)
             raise (Transient(self.name_of(error)) if kind is Transient else self.unreachable(self.name_of(error))) from None
@@ -40,6 +41,23 @@ class ServerWarehouse(Warehouse):
             self._connection.close()
             logger().error("lock refused", seconds=self.settings.lock_timeout)
             raise BusyError(f"{self.place}: another run is under way. Wait until it has ended, or stop it.")
+
+    def _connect_or_create(self) -> Any:
+        try:
+            return self.connect(self.settings.database)
+        except self.driver_error as error:
+            if not self.is_absent(error) or not self._created():
+                raise
+        return self.connect(self.settings.database)
+
+    def _created(self) -> bool:
+        try:
+            return self.create_database()
+        except self.driver_error as error:
+            raise WarehouseError(
+                f"{self.place}: there is no such database, or this account may not open it, and it may not create one "
+                f"({self.name_of(error)}). Ask the server's owner: {create_database(self.settings.database, self.dialect)}"
+            ) from None
 
     def unreachable(self, name: str) -> WarehouseError:
         """Return the error that says why there is no connection."""
@@ -54,8 +72,16 @@ class ServerWarehouse(Warehouse):
         return f"{self.settings.host}{port}/{self.settings.database}"
 
     @abstractmethod
-    def connect(self) -> Any:
-        """Return a new connection that commits by itself outside of `transaction`."""
+    def connect(self, database: str) -> Any:
+        """Return a new connection to a database of the server, which commits by itself outside of `transaction`."""
+
+    @abstractmethod
+    def is_absent(self, error: Exception) -> bool:
+        """Tell whether an error of connecting may say that the database is not there."""
+
+    @abstractmethod
+    def create_database(self) -> bool:
+        """Create the database unless it is there; return whether it was created. Raises what the driver raises."""
 
     @abstractmethod
     def take_lock(self) -> bool:
@@ -85,14 +111,14 @@ class ServerWarehouse(Warehouse):
             self._connection.close()
 
     def create_missing(self) -> None:
-        """Create the tables and indexes that are missing."""
-        for statement in sql.create_tables(self.dialect):
-            self.execute(statement)
+        """Create the tables that are missing with their indexes, and the session's staging table where it has one."""
+        super().create_missing()
         self.create_staging()
 
     def create_staging(self) -> None:
-        """Create the staging table."""
-        self.execute(sql.create_staging(self.dialect))
+        """Create the staging table of the session; a permanent one is among the tables."""
+        if STAGING not in permanent(self.dialect):
+            self.execute(create_staging(self.dialect))
 
     def upsert_staged(self, rows: pa.Table, now: datetime) -> tuple[int, int]:
         """Stage, insert what is new, update what differs, and leave nothing in staging."""
@@ -100,5 +126,5 @@ class ServerWarehouse(Warehouse):
         times = [naive(now)]
         inserted = self.change(sql.insert_new(), times * 3)
         updated = self.change(sql.update_different(self.dialect), times * 2) if inserted < len(rows) else 0
-        self.change(f"DELETE FROM {sql.STAGING}", [])
+        self.change(f"DELETE FROM {STAGING}", [])
         return inserted, updated

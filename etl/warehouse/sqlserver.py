@@ -1,80 +1,66 @@
-"""SQL Server, by pyodbc: a batch goes into a permanent staging table, its values with explicit types."""
+"""SQL Server, through ODBC: a batch goes into a permanent staging table."""
 
 import contextlib
 import importlib.util
 import platform
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyodbc
 
-from etl.errors import WarehouseError
-from etl.schema import COLUMNS, TABLE
+from etl.connections import NO_ROOM, PREFERRED, SQLSERVER_TRANSIENT, sqlserver_string
+from etl.ddl import create_database
+from etl.errors import DiskError, WarehouseError
+from etl.schema import TABLE
 from etl.warehouse.base import RowsRefused, Transient
-from etl.warehouse.server import ServerWarehouse
-from etl.warehouse.sql import LOADED, STAGING, insert
+from etl.warehouse.odbc import OdbcWarehouse, error_numbers, passes, state_of
+from etl.warehouse.tables import Found
 
-PREFERRED = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
-TRANSIENT = frozenset({1204, 1205, 1222, 4060, 10053, 10054, 10060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920})
-"""Error numbers worth another try: locks and deadlocks (12xx), lost connections (100xx), a database that moves or is busy
-(4060, 10928 and above). Source: Microsoft's list of transient errors of SQL Database."""
 REFUSED = frozenset({220, 245, 241, 242, 515, 547, 2601, 2627, 2628, 8114, 8115, 8152})
 """Error numbers of values that the table refuses: wrong types, overflow, NULL, constraints, doubles, truncation."""
-_LOST = ("08", "HYT")  # SQLSTATEs of lost connections and time-outs
-_SIGN_IN = {"integrated": "Trusted_Connection=yes", "entra": "Authentication=ActiveDirectoryDefault"}
-_ENCRYPTION = {
-    "verified": "Encrypt=yes;TrustServerCertificate=no", "trusting": "Encrypt=yes;TrustServerCertificate=yes", "none": "Encrypt=no",
-}  # fmt: skip
+ABSENT = frozenset({911, 4060})
+"""Error numbers of a database that is not there, or that this login may not open."""
 INSTALL = (
     "Install “ODBC Driver 18 for SQL Server”: Windows: winget install Microsoft.msodbcsql.18; macOS: brew install msodbcsql18; "
     "Debian and RHEL: the package msodbcsql18 of packages.microsoft.com; or anywhere: pip install 'handover[sqlserver]'"
 )
 
 
-class SQLServerWarehouse(ServerWarehouse):
+class SQLServerWarehouse(OdbcWarehouse):
     """A SQL Server database of version 2016 or newer, Azure SQL included."""
 
     dialect = "sqlserver"
+    fast_drivers = ("msodbcsql",)  # FreeTDS crashes the process with fast_executemany
 
     @property
     def server(self) -> str:
         """Name and version of the server."""
         return f"SQL Server {self._connection.getinfo(pyodbc.SQL_DBMS_VER)}"
 
-    @property
-    def driver_error(self) -> type[Exception]:
-        """The class of all errors of the driver."""
-        error: type[Exception] = pyodbc.Error
-        return error
-
-    def connect(self) -> Any:
-        """Connect with the time limit of connecting; statements have their own."""
-        connection = pyodbc.connect(self.connection_string(), timeout=round(self.settings.connect_timeout), autocommit=True)
-        connection.timeout = round(self.settings.query_timeout)
+    def connect(self, database: str) -> Any:
+        """Connect; an error of a statement then ends its transaction."""
+        connection = super().connect(database)
         connection.execute("SET XACT_ABORT ON")
         return connection
 
-    def connection_string(self) -> str:
-        """Return what the driver needs. Values are in braces, so that no sign in them can add a keyword."""
-        settings = self.settings
-        driver = find_driver(settings.driver)
-        parts = [f"DRIVER={{{driver}}}" if not Path(driver).is_file() else f"DRIVER={driver}"]
-        if is_freetds(driver):
-            parts += [f"SERVER={settings.host}", f"PORT={settings.port or 1433}", "TDS_Version=7.4", "ClientCharset=UTF-8"]
-        else:
-            parts += [
-                f"SERVER={settings.host}" + (f",{settings.port}" if settings.port else ""),
-                _ENCRYPTION[settings.encryption],
-            ]
-        parts.append(f"DATABASE={braced(settings.database)}")
-        if settings.sign_in == "password":
-            parts += [f"UID={braced(settings.user)}", f"PWD={braced(settings.password.get_secret_value())}"]
-        else:
-            parts.append(_SIGN_IN[settings.sign_in])
-        return ";".join([*parts, "APP=handover"])
+    def connection_string(self, database: str) -> str:
+        """Return what the driver needs; raises WarehouseError when there is no driver."""
+        settings = self.settings.model_copy(update={"database": database})
+        return sqlserver_string(settings, find_driver(settings.driver))
+
+    def is_absent(self, error: Exception) -> bool:
+        """Tell by its number whether an error says that the database is not there."""
+        return not ABSENT.isdisjoint(error_numbers(error))
+
+    def create_database(self) -> bool:
+        """Create the database unless it is there; return whether it was created."""
+        name = self.settings.database
+        with contextlib.closing(self.connect("master")) as connection:
+            if connection.execute("SELECT DB_ID(?)", name).fetchone()[0] is not None:
+                return False
+            connection.execute(create_database(name, self.dialect))
+        return True
 
     def take_lock(self) -> bool:
         """Take an application lock for the session; the server waits."""
@@ -87,90 +73,28 @@ class SQLServerWarehouse(ServerWarehouse):
 
     def classify(self, error: Exception) -> type[Exception]:
         """Tell refused values and passing trouble from everything else, by error number and SQLSTATE."""
-        state, number = str(error.args[0] if error.args else ""), error_number(error)
-        if number in REFUSED or state.startswith("22"):
+        numbers = set(error_numbers(error))
+        if numbers & NO_ROOM[self.dialect]:
+            return DiskError
+        if numbers & REFUSED or state_of(error).startswith("22"):
             return RowsRefused
-        passing = number in TRANSIENT or state.startswith(_LOST) or state == "40001"
-        kind: type[Exception] = Transient if passing else WarehouseError
-        return kind
+        return Transient if numbers & SQLSERVER_TRANSIENT.keys() or passes(error) else WarehouseError
 
-    def name_of(self, error: Exception) -> str:
-        """Return class, SQLSTATE and error number; the text can quote a row."""
-        state = str(error.args[0])[:5] if error.args else ""
-        return f"{type(error).__name__} {state} {error_number(error) or ''}".strip()
-
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Execute a statement and return its rows."""
-        cursor = self._connection.execute(statement, *values)
-        while cursor.description is None and cursor.nextset():
-            pass
-        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-
-    def change(self, statement: str, values: Sequence[Any]) -> int:
-        """Execute a statement and return how many rows it changed."""
-        return int(self._connection.execute(statement, *values).rowcount)
-
-    def columns_of(self, table: str) -> dict[str, str]:
-        """Return the columns of a table with their types."""
+    def columns_of(self, table: str) -> dict[str, Found]:
+        """Return the columns of a table."""
         found = self.execute(
-            "SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+            "SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, IS_NULLABLE "
+            "FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME = ? AND TABLE_SCHEMA = SCHEMA_NAME() ORDER BY ORDINAL_POSITION",
             [table],
         )
-        return {str(name): str(kind) for name, kind in found}
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        self._connection.autocommit = False
-
-    def commit(self) -> None:
-        """Commit it."""
-        self._connection.commit()
-        self._connection.autocommit = True
-
-    def rollback(self) -> None:
-        """Roll it back; a server that has done so already (error 3903), or is gone, is no error."""
-        with contextlib.suppress(pyodbc.Error):
-            self._connection.rollback()
-            self._connection.autocommit = True
-
-    def stage(self, rows: pa.Table) -> None:
-        """Insert the rows into the staging table, in one go where the driver can."""
-        with self._connection.cursor() as cursor:
-            # FreeTDS crashes the process with fast_executemany, so only Microsoft's driver gets it.
-            cursor.fast_executemany = (
-                str(self._connection.getinfo(pyodbc.SQL_DRIVER_NAME)).lower().startswith(("msodbcsql", "libmsodbcsql"))
-            )
-            cursor.setinputsizes([_INPUT[_base(c.sql["sqlserver"])](c.length) for c in COLUMNS if c.name in LOADED])
-            cursor.executemany(insert(STAGING, LOADED), list(zip(*(column.to_pylist() for column in rows.columns), strict=True)))
+        return {str(name): Found(_written(*kind), empty == "NO") for name, *kind, empty in found}
 
 
-def _base(kind: str) -> str:
-    return kind.split("(")[0]
-
-
-_INPUT: dict[str, Any] = {
-    "NVARCHAR": lambda length: (pyodbc.SQL_WVARCHAR, length, 0),
-    "INT": lambda _: (pyodbc.SQL_INTEGER, 0, 0),
-    "BIT": lambda _: (pyodbc.SQL_BIT, 0, 0),
-    "DECIMAL": lambda _: (pyodbc.SQL_DECIMAL, 10, 7),
-}
-
-
-def error_number(error: Exception) -> int | None:
-    """Return the server's error number, which the driver puts in parentheses behind its text."""
-    text = str(error.args[1]) if len(error.args) > 1 else ""
-    numbers = [part.split(")")[0] for part in text.split("(")[1:]]
-    return next((int(one) for one in numbers if one.isdecimal()), None)
-
-
-def braced(value: str) -> str:
-    """Return a value of a connection string in braces."""
-    return "{" + value.replace("}", "}}") + "}"
-
-
-def is_freetds(driver: str) -> bool:
-    """Tell whether a driver is FreeTDS, by name or path."""
-    return "tds" in driver.lower()
+def _written(kind: str, length: int | None, precision: int | None, scale: int | None) -> str:
+    """Return a type of the catalogue as a statement writes it."""
+    if length is not None:
+        return f"{kind}({'MAX' if length == -1 else length})"
+    return f"{kind}({precision},{scale})" if kind in ("decimal", "numeric") else kind
 
 
 def find_driver(wanted: str) -> str:
