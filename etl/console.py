@@ -17,6 +17,7 @@ COMMANDS = {
     "baseline": "set the baseline that runs are judged against, or show it",
     "health": "look at everything a run depends on",
     "migrate": "show what the tables lack of the schema, or add it",
+    "schema": "print the scripts for a server's owner: tables, roles and rights",
     "alert": "send a test of the alerts, list what was sent, or check whether a run is overdue",
     "quarantine": "count a run's rejected rows by rule and name their lines",
 }

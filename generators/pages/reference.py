@@ -7,6 +7,7 @@ from etl.errors import ERROR_CLASSES, EXIT_INTERRUPTED, EXIT_SUCCESS, EXIT_UNEXP
 from etl.rules import RULES
 from etl.schema import AUDIT_COLUMNS, AUDIT_TABLE, COLUMNS, RETENTION_WORDS, TABLE
 from generators.context import Context
+from generators.pages.connections import DESCRIPTION, PICTURE, write_connections
 from generators.rendering import Renderer
 from generators.schemas import SCHEMAS
 
@@ -19,9 +20,18 @@ def write_reference(_: Context, renderer: Renderer) -> None:
     renderer.write(
         "pages/data_dictionary.md.j2",
         f"{FOLDER}/data-dictionary.md",
-        {"columns": COLUMNS, "table": TABLE, "audit_table": AUDIT_TABLE, "audit": AUDIT_COLUMNS, "retention": RETENTION_WORDS},
+        {
+            "columns": COLUMNS,
+            "table": TABLE,
+            "audit_table": AUDIT_TABLE,
+            "audit": AUDIT_COLUMNS,
+            "retention": RETENTION_WORDS,
+            "picture": PICTURE,
+            "description": DESCRIPTION,
+        },
     )
     renderer.write("pages/exit_codes.md.j2", f"{FOLDER}/exit-codes.md", {"codes": exit_codes()})
+    write_connections(renderer, FOLDER)
     renderer.write("pages/schemas.md.j2", f"{FOLDER}/schemas.md", {"draft": "2020-12"})
     renderer.write("pages/reference_nav.md.j2", f"{FOLDER}/SUMMARY.md", {})
     _write_schemas(renderer.out / "data")
