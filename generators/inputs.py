@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from etl.repository import digest
 from generators.code_facts import nodes_of
 
 PACKAGES = ("etl", "generators", "tests")
+CONFTEST = "tests/conftest.py"
 DATA = ("config", "data/reference", "data/customers.csv")
 """What every start of the pipeline reads beside its code."""
 
@@ -50,6 +52,7 @@ class Inputs:
         self._digests: dict[str, str] = {}
         self._closures: dict[str, frozenset[str]] = {}
         self._imports: dict[str, frozenset[str]] = {}
+        self._of_fixtures: dict[str, set[str]] = {}
 
     def digest(self, path: str) -> str:
         """Return the hash of a file or a part of a test module; `GONE` when it is not there."""
@@ -83,9 +86,26 @@ class Inputs:
         return found
 
     def test_files(self, node: str) -> set[str]:
-        """Return the code a test depends on: its own lines, its module's other lines, and what the module imports."""
+        """Return the code a test depends on: its own lines, its module's other lines, what it imports, and its module's fixtures."""
         file = node.partition("::")[0]
-        return (self.closure(file, "tests/conftest.py") - {file}) | {own_lines(node), f"{file}::"}
+        return (self.closure(file) - {file}) | self._fixtures(file) | {own_lines(node), f"{file}::"}
+
+    def _fixtures(self, file: str) -> set[str]:
+        """Return conftest.py with the code of those of its fixtures that are used for all tests, or are named in a test module."""
+        if file not in self._of_fixtures:
+            try:
+                fixtures = fixtures_of((self.root / CONFTEST).read_text(encoding="utf-8"))
+                asked = arguments_of((self.root / file).read_text(encoding="utf-8"))
+            except (OSError, SyntaxError):
+                fixtures, asked = {}, frozenset()
+            left, seen = [name for name, one in fixtures.items() if one.always or name in asked], set[str]()
+            while left:
+                one = fixtures[name] if (name := left.pop()) not in seen and name in fixtures else None
+                seen.add(name)
+                left += one.arguments if one else ()
+            modules = {module for name in seen & fixtures.keys() for module in fixtures[name].modules}
+            self._of_fixtures[file] = self.closure(*(path for module in modules for path in self._files_of(module))) | {CONFTEST}
+        return self._of_fixtures[file]
 
     def module_file(self, module: str) -> str | None:
         """Return the path of a module of the project, or None."""
@@ -146,6 +166,47 @@ def imported_modules(source: str) -> tuple[str, ...]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _PACKAGE_NAMED.match(node.value):
             found.append(node.value)
     return tuple(name for name in dict.fromkeys(found) if name.partition(".")[0] in PACKAGES or name == "handover")
+
+
+class Fixture(NamedTuple):
+    """What a fixture depends on: modules, other fixtures. `always` when every test gets it."""
+
+    modules: frozenset[str]
+    arguments: frozenset[str]
+    always: bool
+
+
+@cache
+def fixtures_of(source: str) -> Mapping[str, Fixture]:
+    """Return the functions of a conftest.py by name: fixtures, and hooks, which every test gets. Raises SyntaxError."""
+    top = list(ast.iter_child_nodes(nodes_of(source)[0]))
+    names = {name: module for node in top for name, module in _bound(node)}
+    found = {}
+    for node in top:
+        if isinstance(node, ast.FunctionDef):
+            inside, arguments = list(ast.walk(node)), frozenset(one.arg for one in node.args.args)
+            used = {names[one.id] for one in inside if isinstance(one, ast.Name) and one.id in names.keys() - arguments}
+            used |= {module for one in inside for _, module in _bound(one)}
+            always = any(isinstance(one, ast.keyword) and one.arg == "autouse" for one in inside) or not node.decorator_list
+            found[node.name] = Fixture(frozenset(used), arguments, always)
+    return found
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield the names that an import binds, each with the module of the project that it is or comes from."""
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in PACKAGES:
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{node.module}.{alias.name}" if node.module in PACKAGES else node.module
+    elif isinstance(node, ast.Import):
+        yield from ((alias.asname or alias.name, alias.name) for alias in node.names if alias.name.partition(".")[0] in PACKAGES)
+
+
+@cache
+def arguments_of(source: str) -> frozenset[str]:
+    """Return the names that some code asks fixtures by: arguments, and texts, as in `usefixtures`. Raises SyntaxError."""
+    nodes = nodes_of(source)
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return frozenset(texts | {node.arg for node in nodes if isinstance(node, ast.arg)})
 
 
 @cache

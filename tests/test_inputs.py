@@ -84,6 +84,54 @@ def test_imports_of_every_form_are_found(source: str, expected: set[str]) -> Non
     assert set(imported_modules(source)) == expected
 
 
+CONFTEST = """
+import pytest
+from etl import config
+from tests.targets import make_target
+from tests.hooks import register
+
+def pytest_configure(config):
+    register(config)
+
+@pytest.fixture(autouse=True)
+def always(): ...
+
+@pytest.fixture
+def target():
+    return make_target()
+
+@pytest.fixture
+def warehouse(target):
+    from etl.warehouse import sql
+    return sql
+
+@pytest.fixture
+def other():
+    return config
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def test_a(tmp_path): ...", {"tests/hooks.py"}),
+        ("def test_a(target): ...", {"tests/hooks.py", "tests/targets.py", "etl/schema.py"}),
+        ("def test_a(warehouse): ...", {"tests/hooks.py", "tests/targets.py", "etl/schema.py", "etl/warehouse.py"}),
+        ("@pytest.mark.usefixtures('other')\ndef test_a(): ...", {"tests/hooks.py", "etl/config.py"}),
+    ],
+)
+def test_a_fixture_counts_for_the_tests_that_ask_for_it(tmp_path: Path, source: str, expected: set[str]) -> None:
+    files = {
+        "tests/conftest.py": CONFTEST, "tests/test_a.py": source, "tests/hooks.py": "", "tests/targets.py": "import etl.schema",
+        "etl/schema.py": "", "etl/warehouse.py": "", "etl/config.py": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = Inputs(tmp_path).test_files("tests/test_a.py::test_a[1]")
+    assert found == expected | {"tests/conftest.py", "tests/test_a.py::test_a", "tests/test_a.py::"}
+
+
 def test_a_test_module_falls_apart_into_its_tests_and_the_rest() -> None:
     parts = parts_of(MODULE)
     assert set(parts) == {"test_one", "TestGroup", ""}
