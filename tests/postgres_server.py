@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own, on a private port of this machine. In CI a missing one is a failure."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -79,6 +80,15 @@ def programs() -> Path:
     pytest.skip(missing)
 
 
+def free_port() -> int:
+    """Return a port that is free now and that no system gives away by itself: a server that is stopped for a moment finds it again."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            return port
+
+
 @contextmanager
 def running(folder: Path, durable: bool = False) -> Iterator[Server]:
     """Make a cluster in `folder`, start it, and stop it when left. As root it runs under the account `postgres`.
@@ -99,9 +109,7 @@ def running(folder: Path, durable: bool = False) -> Iterator[Server]:
     data = folder / "data"
     make = [bin_ / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync"]
     subprocess.run([str(one) for one in make], check=True, capture_output=True, cwd=folder, **account)  # type: ignore[call-overload]
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     settings = (
         f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync={'on' if durable else 'off'} -c log_min_messages=fatal"
     )
