@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,9 +45,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A PostgreSQL server of the tests' own, one for each process that tests."""
-    with running(tmp_path_factory.mktemp("pg")) as started:
+def server() -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own, one for each process that tests.
+
+    It does not lie below pytest's folder: each pytest that starts on this machine shuts that to all accounts but its own, also to
+    the one that a server runs under.
+    """
+    temporary = tempfile.TemporaryDirectory(prefix="handover-pg-", ignore_cleanup_errors=True)
+    with temporary as folder, running(Path(folder)) as started:
         yield started
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -67,13 +68,11 @@ def test_a_full_disk_leaves_the_last_committed_batch_and_ends_with_its_own_exit_
 
 
 @posix
-def test_a_folder_that_may_not_be_written_is_told_with_what_to_look_at(tmp_path: Path) -> None:
-    folder = tmp_path / "warehouse"
-    folder.mkdir()
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o055)  # pytest's folders are for their owner alone
-    folder.chmod(0o555)
-    told = carried_out(READ_ONLY, folder / "w.duckdb")
-    folder.chmod(0o755)
+def test_a_folder_that_may_not_be_written_is_told_with_what_to_look_at() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are shut to other accounts
+        folder = Path(name)
+        folder.chmod(0o555)
+        told = carried_out(READ_ONLY, folder / "w.duckdb")
+        folder.chmod(0o755)
     assert told.startswith(f"4 {(folder / 'w.duckdb').as_posix()}: the warehouse failed with")
     assert "the folder can't be written" in told
