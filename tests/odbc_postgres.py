@@ -67,6 +67,9 @@ class PostgreSQLOverOdbc(OdbcWarehouse):
     def take_lock(self) -> bool:
         return bool(int(self.execute("SELECT pg_try_advisory_lock(7)::int")[0][0]))
 
+    def free_lock(self) -> None:
+        self.execute("SELECT pg_advisory_unlock(7)")
+
     def classify(self, error: Exception) -> type[Exception]:
         state = state_of(error)
         if state in NO_ROOM["postgresql"]:

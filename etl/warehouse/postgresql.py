@@ -73,6 +73,10 @@ class PostgreSQLWarehouse(ServerWarehouse):
             time.sleep(_POLL)
         return True
 
+    def free_lock(self) -> None:
+        """Let go of the advisory lock."""
+        self.execute("SELECT pg_advisory_unlock(?)", [_LOCK])
+
     def classify(self, error: Exception) -> type[Exception]:
         """Tell refused values and passing trouble from everything else, by SQLSTATE."""
         state = getattr(error, "sqlstate", None) or ""

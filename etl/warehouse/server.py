@@ -88,6 +88,10 @@ class ServerWarehouse(Warehouse):
         """Take the lock of the target for this session; return False when another one holds it after the time that is waited."""
 
     @abstractmethod
+    def free_lock(self) -> None:
+        """Let go of the lock. Raises what the driver raises."""
+
+    @abstractmethod
     def stage(self, rows: pa.Table) -> None:
         """Put the rows into the staging table, which is empty."""
 
@@ -106,7 +110,9 @@ class ServerWarehouse(Warehouse):
         self.create_staging()
 
     def close(self) -> None:
-        """Close the connection; the server frees the lock."""
+        """Let go of the lock and close the connection. A server frees the lock of a session by itself, but only after a while."""
+        with contextlib.suppress(self.driver_error):
+            self.free_lock()
         with contextlib.suppress(self.driver_error):
             self._connection.close()
 

@@ -71,6 +71,10 @@ class SQLServerWarehouse(OdbcWarehouse):
         )
         return int(found[0][0]) >= 0
 
+    def free_lock(self) -> None:
+        """Let go of the application lock."""
+        self.execute("EXEC sp_releaseapplock @Resource = ?, @LockOwner = 'Session'", [TABLE])
+
     def classify(self, error: Exception) -> type[Exception]:
         """Tell refused values and passing trouble from everything else, by error number and SQLSTATE."""
         numbers = set(error_numbers(error))
