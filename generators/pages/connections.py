@@ -77,8 +77,8 @@ def describe_tables() -> str:
     nodes = "\n".join(_node(table, columns) for table, columns in permanent("sqlserver").items())
     return (
         'digraph tables {\nrankdir=LR; ranksep=1.2; nodesep=0.3; pad=0.2; dpi=72;\nnode [shape=plain fontname="Helvetica" fontsize=13];\n'
-        f'{nodes}\n{STAGING} -> {TABLE} [label="upsert by {KEY}" fontname="Helvetica" fontsize=13 color="#3f51b5" penwidth=2];\n'
-        f"{STAGING} -> {AUDIT_TABLE} [style=invis];\n{STAGING} -> {CHECKPOINT_TABLE} [style=invis];\n}}\n"
+        f'{nodes}\n{TABLE} -> {STAGING} [dir=back label="upsert by {KEY}" fontname="Helvetica" fontsize=13 color="#3f51b5" penwidth=2];\n'
+        f"{TABLE} -> {AUDIT_TABLE} [style=invis];\n{TABLE} -> {CHECKPOINT_TABLE} [style=invis];\n}}\n"
     )
 
 
