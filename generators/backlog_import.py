@@ -24,7 +24,7 @@ from generators.evidence.signatures import read_signatures
 from generators.facts import FactsError
 
 HEADER = """\
-# yaml-language-server: $schema=docs/generated/data/backlog.schema.json
+# yaml-language-server: $schema=docs/data/backlog.schema.json
 # The backlog. Stories come from the documents named below: `python -m generators.backlog import FILE...` reads them again
 # and keeps what is written here by hand: `deliverable` of an item, `proofs` of a criterion, titles of deliverables.
 """

@@ -18,6 +18,7 @@ from generators.pages.runs import write_runs
 from generators.rendering import Renderer
 
 OUT = Path("docs/generated")
+DATA = Path("docs/data")
 NOTEBOOKS = Path("docs/notebooks")
 NOTEBOOK_CACHE = Path(".cache/notebooks")
 
@@ -31,17 +32,18 @@ class BuildResult:
 
 
 def build(settings: LoadedSettings, root: Path = Path()) -> BuildResult:
-    """Write all generated pages below `docs/generated`, which is emptied first.
+    """Write all generated pages below `docs/generated` and the same as data below `docs/data`; both are emptied first.
 
     Raises NoRunError, BacklogError, FactsError, FigureError or NotebookError.
     """
     context = load_context(settings, root)
-    out = root / OUT
-    shutil.rmtree(out, ignore_errors=True)
+    out, data = root / OUT, root / DATA
+    for folder in (out, data):
+        shutil.rmtree(folder, ignore_errors=True)
     executed = _write_notebooks(context, out)
-    pages = write_deliverables(context, Renderer(context, out))
+    pages = write_deliverables(context, Renderer(context, out, data))
     context = context.with_evidence(tuple(pages), judge_all(context, pages))
-    renderer = Renderer(context, out)
+    renderer = Renderer(context, out, data)
     for write in (write_home, write_backlog, write_runs, write_reference):
         write(context, renderer)
     write_evidence(context, publish(context), renderer)

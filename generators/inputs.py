@@ -23,7 +23,7 @@ WATCHED = (*PACKAGES, "handover.py", "config", "data", "docs", "facts", "templat
            ".ci", ".gitignore")  # fmt: skip
 """The first part of every path that can be an input. Outputs are none."""
 
-_OUTPUT = re.compile(r"(?:^|/)__pycache__(?:/|$)|^docs/generated(?:/|$)|\.pyc$|^facts/signoffs\.yaml$")
+_OUTPUT = re.compile(r"(?:^|/)__pycache__(?:/|$)|^docs/(?:generated|data)(?:/|$)|\.pyc$|^facts/signoffs\.yaml$")
 _PACKAGE_NAMED = re.compile(rf"^(?:{'|'.join(PACKAGES)})\.[\w.]*$")
 GONE = ""
 """The hash of a file that is not there."""

@@ -18,11 +18,12 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 class Renderer:
     """Writes pages for one context. Values are escaped; a name that a template uses and nobody gave is an error."""
 
-    def __init__(self, context: Context, out: Path, templates: Path = TEMPLATES) -> None:
-        """Write below `out` (docs/generated)."""
+    def __init__(self, context: Context, out: Path, data: Path | None = None) -> None:
+        """Write pages below `out` (docs/generated) and what programs read below `data` (docs/data)."""
         self.out = out
+        self.data = _folder(data or out / "data")
         self._environment = Environment(
-            loader=FileSystemLoader(templates, encoding="utf-8"),
+            loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
             undefined=StrictUndefined,
             autoescape=True,
             trim_blocks=True,

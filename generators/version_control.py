@@ -17,7 +17,7 @@ from generators.changes import UNRELEASED, Release, fits_version
 LARGEST = 1_000_000
 """Bytes; a larger file belongs where data is kept."""
 
-OUTPUTS = ("runs", "site", "warehouse", "docs/generated")
+OUTPUTS = ("runs", "site", "warehouse", "docs/generated", "docs/data")
 UNSEEN = "Can't be seen from here"
 _SECRET_KEY = re.compile(r"password|passwd|pwd|secret|token|api_?key|credential|connection_?string", re.IGNORECASE)
 _SECRET_VALUE = re.compile(

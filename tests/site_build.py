@@ -17,7 +17,11 @@ def copy_project(target: Path) -> Path:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("generated", "__pycache__"))
+            shutil.copytree(
+                source,
+                target / name,
+                ignore=shutil.ignore_patterns("__pycache__", *(("generated", "data") if name == "docs" else ())),
+            )
         else:
             shutil.copy(source, target / name)
     return target

@@ -45,6 +45,7 @@ def helper():
         (".ci/run", True),
         ("docs/index.md", True),
         ("docs/generated/home.md", False),
+        ("docs/data/evidence.json", False),
         ("etl/__pycache__/rules.cpython-311.pyc", False),
         ("facts/contacts.yaml", True),
         ("facts/signoffs.yaml", False),

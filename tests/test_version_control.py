@@ -74,7 +74,7 @@ def test_an_output_in_git_is_named(repository: Path) -> None:
 
 
 def test_an_output_that_git_would_take_is_named(repository: Path) -> None:
-    (repository / ".gitignore").write_text("/runs/\n/site/\n/docs/generated/\n", encoding="utf-8")
+    (repository / ".gitignore").write_text("/runs/\n/site/\n/docs/generated/\n/docs/data/\n", encoding="utf-8")
     assert (advice(repository, "Nothing generated").state, "warehouse" in advice(repository, "Nothing generated").found) == (
         "broken",
         True,

@@ -52,7 +52,7 @@ def write_connections(renderer: Renderer, folder: str) -> None:
     }  # fmt: skip
     renderer.write("pages/connections.md.j2", f"{folder}/connections.md", values)
     write_pictures(describe_tables(), renderer.out / folder, PICTURE, "Physical schema", DESCRIPTION)
-    _write_scripts(renderer.out / "data", scripts)
+    _write_scripts(renderer.data, scripts)
 
 
 def connection_strings() -> Iterator[tuple[str, str, str]]:

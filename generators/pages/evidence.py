@@ -23,7 +23,6 @@ from generators.rendering import Renderer
 from generators.trend import burn_up
 
 FOLDER = "backlog"
-DATA = "data"
 LATEST_FIRST = 20
 
 
@@ -60,7 +59,7 @@ def write_evidence(context: Context, publications: tuple[Publication, ...], rend
         "Role": _coverage(context, lambda item: item.role),
     }
     values = {"items": context.backlog.items, "coverage": coverage, "steps": next_steps(proofs), "states": STATES,
-              "chart": _chart(publications), "publications": publications[: -LATEST_FIRST - 1 : -1]}  # fmt: skip
+              "charts": _charts(publications), "publications": publications[: -LATEST_FIRST - 1 : -1]}  # fmt: skip
     renderer.write("pages/evidence.md.j2", f"{FOLDER}/evidence.md", values)
     renderer.write("pages/checks.md.j2", f"{FOLDER}/checks.md", _checks(context))
     renderer.write("pages/changed.md.j2", f"{FOLDER}/changed.md", _changed(context, publications))
@@ -84,11 +83,14 @@ def _covered(name: str, items: list[Item], context: Context) -> Coverage:
     )
 
 
-def _chart(publications: tuple[Publication, ...]) -> Markup:
-    return burn_up(
-        [one.at for one in publications], [one.states["proved"] for one in publications],
-        [sum(one.states.values()) for one in publications], "criteria proved",
-    )  # fmt: skip
+def _charts(publications: tuple[Publication, ...]) -> list[tuple[str, Markup]]:
+    times = [one.at for one in publications]
+    proved, criteria = [one.states["proved"] for one in publications], [sum(one.states.values()) for one in publications]
+    done, points = [one.points_done for one in publications], [one.points for one in publications]
+    return [
+        ("Points done", burn_up(times, done, points, "points done")),
+        ("Criteria proved", burn_up(times, proved, criteria, "criteria proved")),
+    ]
 
 
 def _checks(context: Context) -> dict[str, object]:
@@ -161,7 +163,7 @@ def _new_rejects(context: Context, before: Publication | None) -> list[tuple[str
 
 
 def _write_data(context: Context, renderer: Renderer) -> None:
-    report, folder = make_report(context), renderer.out / DATA
+    report, folder = make_report(context), renderer.data
     proved, criteria = report.states["proved"], len(report.criteria)
     quality = context.run.quality.overall if context.run.quality else None
     files = {

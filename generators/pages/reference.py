@@ -34,7 +34,7 @@ def write_reference(_: Context, renderer: Renderer) -> None:
     write_connections(renderer, FOLDER)
     renderer.write("pages/schemas.md.j2", f"{FOLDER}/schemas.md", {"draft": "2020-12"})
     renderer.write("pages/reference_nav.md.j2", f"{FOLDER}/SUMMARY.md", {})
-    _write_schemas(renderer.out / "data")
+    _write_schemas(renderer.data)
 
 
 def exit_codes() -> list[tuple[int, str, str]]:
