@@ -180,3 +180,8 @@ def test_the_tables_are_those_of_the_schema_with_their_indexes(postgres: Warehou
     assert list(postgres.columns_of(TABLE)) == [column.name for column in COLUMNS]
     found = {one[0] for one in postgres.execute("SELECT indexname FROM pg_indexes WHERE tablename = ?", [TABLE])}
     assert found == {f"{TABLE}_pkey", *(f"ix_{TABLE}_{name}" for name in ("region", "calculated_risk", "is_business", "status"))}
+
+
+def test_a_run_can_follow_another_at_once(server_target: Target) -> None:
+    for _ in range(20):  # a server that only hears of the end by the connection takes a while to free the lock
+        server_target.open(lock_timeout=0).close()

@@ -16,6 +16,8 @@ from etl.schema import COLUMNS
 from etl.warehouse.server import ServerWarehouse
 from etl.warehouse.sql import insert
 
+pyodbc.pooling = False  # a pooled session would outlive its run, and hold the lock
+
 
 class OdbcWarehouse(ServerWarehouse):
     """A database behind an ODBC driver: a batch goes into staging by one prepared statement, its values with explicit types."""
