@@ -12,7 +12,9 @@ PREFERRED = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
 POSTGRESQL_MODES = {"verified": "verify-full", "trusting": "require", "none": "disable"}
 _SIGN_IN = {"integrated": "Trusted_Connection=yes", "entra": "Authentication=ActiveDirectoryDefault"}
 _ENCRYPTION = {
-    "verified": "Encrypt=yes;TrustServerCertificate=no", "trusting": "Encrypt=yes;TrustServerCertificate=yes", "none": "Encrypt=no",
+    "verified": "Encrypt=yes;TrustServerCertificate=no",
+    "trusting": "Encrypt=yes;TrustServerCertificate=yes",
+    "none": "Encrypt=no",
 }  # fmt: skip
 
 POSTGRESQL_TRANSIENT = {

@@ -1,4 +1,4 @@
-"""The tables as statements: what creates them, brings them to the schema, and says who may do what; by dialect, from `etl.schema`.
+"""The tables as statements: what creates them, brings them to the schema, and says who may do what; by dialect, from the schema.
 
 Text only: nothing here speaks to a database. Staging holds the rows of one batch; its columns are those that are loaded.
 """
