@@ -58,7 +58,9 @@ class FileProof(_Proof):
 
     kind: Literal["file"] = Field(description="A file")
     path: Text = Field(description="Path from the project's folder; {run} stands for the folder of the newest run")
-    fits: Text | None = Field(None, description="Published schema that the content, or each line of it, fits, such as log")
+    fits: Text | None = Field(
+        None, description="Published schema that the content, or each line of it, fits, such as log; or a file .xsd"
+    )
 
 
 class DrillProof(_Proof):

@@ -262,6 +262,29 @@ def test_a_file_must_be_readable_by_what_reads_its_kind(tmp_path: Path, name: st
     assert verdict({"kind": "file", "path": name}, context=make_context(root=tmp_path)).state == state
 
 
+SCHEMA = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+<xs:element name="task"><xs:complexType><xs:attribute name="every" type="xs:positiveInteger" use="required"/></xs:complexType></xs:element>
+</xs:schema>"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "state", "why"),
+    [
+        (SCHEMA, '<task every="24"/>', "proved", "1 entry fits the schema task.xsd"),
+        (SCHEMA, '<task every="Wrenna"/>', "failing", "a.xml: /task does not fit the schema task.xsd"),
+        (SCHEMA, "<job/>", "failing", "does not fit the schema task.xsd"),
+        ("<broken", '<task every="24"/>', "failing", "the schema task.xsd can't be used"),
+    ],
+)
+def test_an_xml_file_must_fit_its_schema(tmp_path: Path, schema: str, text: str, state: str, why: str) -> None:
+    (tmp_path / "task.xsd").write_text(schema, encoding="utf-8")
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    found = verdict({"kind": "file", "path": "a.xml", "fits": "task.xsd"}, context=make_context(root=tmp_path))
+    assert found.state == state
+    assert why in found.why
+    assert "Wrenna" not in found.why
+
+
 @pytest.mark.parametrize("path", ["no-such-file", "docs", "docs/*.nothing"])
 def test_a_file_that_is_not_there_is_missing(path: str) -> None:
     assert verdict({"kind": "file", "path": path}).state == "missing"

@@ -63,6 +63,7 @@ def test_what_is_there_is_no_fault_and_needs_no_plan(proof: dict[str, str]) -> N
         ({"kind": "run", "expression": "rows.read >"}, "the expression can't be read"),
         ({"kind": "file", "path": "config/none.toml"}, "there is no file"),
         ({"kind": "file", "path": "backlog.yaml", "fits": "backlogs"}, "did you mean 'backlog'?"),
+        ({"kind": "file", "path": "backlog.yaml", "fits": "none.xsd"}, "there is no schema 'none.xsd'"),
         ({"kind": "drill", "name": "run-kiled"}, "did you mean 'run-killed'?"),
         ({"kind": "command", "run": "python -m etl helth"}, "did you mean 'health'?"),
         ({"kind": "command", "run": "python -m etl.nothing"}, "there is no module 'etl.nothing'"),

@@ -19,6 +19,7 @@ from generators.safe_yaml import YamlError, parse_yaml
 from generators.schemas import SCHEMAS
 
 RUN = "{run}"
+XML_SCHEMA = ".xsd"
 
 
 def judge(proof: FileProof, exhibits: Exhibits) -> ProofVerdict:
@@ -26,7 +27,7 @@ def judge(proof: FileProof, exhibits: Exhibits) -> ProofVerdict:
     paths = find(proof.path, exhibits)
     if not paths:
         return ProofVerdict("file", proof.what, "missing", "no such file", remedy=REFRESH_RUN if RUN in proof.path else None)
-    state, why = _look_at(paths, proof.fits)
+    state, why = _look_at(paths, proof.fits, exhibits.context.root)
     if state == "proved" and RUN in proof.path and exhibits.run_stale:
         state, why = "stale", exhibits.run_stale
     content = b"".join(path.read_bytes() for path in paths)
@@ -45,12 +46,14 @@ def find(pattern: str, exhibits: Exhibits) -> list[Path]:
     return sorted(path for path in root.glob(pattern) if path.is_file())
 
 
-def _look_at(paths: list[Path], fits: str | None) -> tuple[State, str]:
+def _look_at(paths: list[Path], fits: str | None, root: Path) -> tuple[State, str]:
     documents = 0
     for path in paths:
         try:
             values = READERS.get(path.suffix, _read_text)(path.read_text(encoding="utf-8"))
-            documents += _validate(values, fits)
+            documents += len(values)
+            if fits:
+                (_validate_xml if fits.endswith(XML_SCHEMA) else _validate)(values, fits, root)
         except (ValueError, SyntaxError, YamlError, csv.Error, nbformat.ValidationError) as error:
             return "failing", f"{path.name}: {_first_line(error)}"
     if fits:
@@ -58,10 +61,7 @@ def _look_at(paths: list[Path], fits: str | None) -> tuple[State, str]:
     return "proved", "can be read" if len(paths) == 1 else f"{len(paths)} files, all can be read"
 
 
-def _validate(values: Iterable[Any], fits: str | None) -> int:
-    values = list(values)
-    if fits is None:
-        return len(values)
+def _validate(values: Iterable[Any], fits: str, _: Path) -> None:
     import jsonschema  # takes long to load, and few proofs ask for it
 
     validator = jsonschema.Draft202012Validator(SCHEMAS[fits](), format_checker=jsonschema.FormatChecker())
@@ -69,7 +69,18 @@ def _validate(values: Iterable[Any], fits: str | None) -> int:
         if fault := next(validator.iter_errors(value), None):  # its text would quote the value
             where = "/".join(map(str, fault.absolute_path)) or "as a whole"
             raise ValueError(f"entry {number}: {where} breaks {fault.validator!r} of the schema {fits}")
-    return len(values)
+
+
+def _validate_xml(values: Iterable[Any], fits: str, root: Path) -> None:
+    import xmlschema
+
+    try:
+        schema = xmlschema.XMLSchema(str(root / fits), allow="local")
+        fault = next((fault for value in values for fault in schema.iter_errors(value)), None)
+    except (OSError, xmlschema.XMLSchemaException) as error:
+        raise ValueError(f"the schema {fits} can't be used ({type(error).__name__})") from None
+    if fault:  # its text would quote the value
+        raise ValueError(f"{fault.path or 'the root'} does not fit the schema {fits}")
 
 
 def _first_line(error: Exception) -> str:

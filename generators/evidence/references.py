@@ -12,7 +12,7 @@ from etl.console import COMMANDS
 from generators.backlog import Backlog, nearest
 from generators.evidence.command import module_of
 from generators.evidence.expressions import unknown_names
-from generators.evidence.file import RUN
+from generators.evidence.file import RUN, XML_SCHEMA
 from generators.evidence.signatures import Signature
 from generators.inputs import Inputs, names_of_tests
 from generators.proofs import CommandProof, DrillProof, FileProof, RunProof, SectionProof, SignoffProof, TestProof
@@ -91,7 +91,8 @@ class _Looker:
         return _unknown("figure", found[0], found[1], " of a run record") if found else None
 
     def file(self, proof: FileProof) -> str | None:
-        if proof.fits and proof.fits not in SCHEMAS:
+        known = (self.root / proof.fits).is_file() if proof.fits and proof.fits.endswith(XML_SCHEMA) else proof.fits in SCHEMAS
+        if proof.fits and not known:
             return _unknown("schema", proof.fits, sorted(SCHEMAS))
         if RUN in proof.path or any(self.root.glob(proof.path)):
             return None
