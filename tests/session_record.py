@@ -78,7 +78,8 @@ class SessionRecord:
         report = yield
         if call.when == "teardown":
             fixtures = [one for several in getattr(item, "_fixtureinfo").name2fixturedefs.values() for one in several]  # noqa: B009
-            report.opened = sorted(item.stash[_OPENED].union(*(self.of_fixture.get(id(one), set()) for one in fixtures)))
+            opened = item.stash[_OPENED].union(*(self.of_fixture.get(id(one), set()) for one in fixtures))
+            report.opened = sorted(name for name in opened if (ROOT / name).is_file())  # folders are opened to be listed
         return report
 
     def pytest_runtest_logreport(self, report: Any) -> None:

@@ -156,6 +156,7 @@ def test_a_change_shows_and_line_ends_do_not(tmp_path: Path) -> None:
 
 
 OPENING = """
+import shutil
 from pathlib import Path
 import pytest
 
@@ -171,6 +172,8 @@ def test_second(shared):
 
 def test_third():
     assert open("runs.txt", "w")
+    Path("data/new").mkdir()
+    shutil.rmtree("data/new")
 """
 
 
