@@ -7,7 +7,8 @@ from pathlib import Path
 from etl.config import LoadedSettings
 from generators.context import Context, load_context
 from generators.deliverable import all_deliverables, write_deliverables
-from generators.evidence.judge import judge_all
+from generators.evidence.exhibits import load_exhibits
+from generators.evidence.judge import judge_with
 from generators.evidence.publications import publish
 from generators.notebooks import notebook_personal_values, publish_notebooks
 from generators.pages.backlog import write_backlog
@@ -42,11 +43,12 @@ def build(settings: LoadedSettings, root: Path = Path()) -> BuildResult:
         shutil.rmtree(folder, ignore_errors=True)
     executed = _write_notebooks(context, out)
     pages = write_deliverables(context, Renderer(context, out, data))
-    context = context.with_evidence(tuple(pages), judge_all(context, pages))
+    exhibits = load_exhibits(context, pages)
+    context = context.with_evidence(tuple(pages), judge_with(exhibits))
     renderer = Renderer(context, out, data)
     for write in (write_home, write_backlog, write_runs, write_reference):
         write(context, renderer)
-    write_evidence(context, publish(context), renderer)
+    write_evidence(context, exhibits, publish(context), renderer)
     renderer.write("pages/deliverables.md.j2", "deliverables/index.md", {"deliverables": all_deliverables()})
     renderer.write("pages/deliverables_nav.md.j2", "deliverables/SUMMARY.md", {"deliverables": all_deliverables()})
     return BuildResult(context, executed)

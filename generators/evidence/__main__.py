@@ -91,10 +91,15 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def judged(context: Context) -> Context:
-    """Return a context with its evidence, judged on pages that are written to a folder which is gone afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        pages = write_deliverables(context, Renderer(context, Path(folder)))
+    """Return a context with its evidence, judged on the pages as they would be written now."""
+    pages = pages_now(context)
     return context.with_evidence(tuple(pages), judge_all(context, pages))
+
+
+def pages_now(context: Context) -> dict[str, str]:
+    """Return the pages of the deliverables by slug, written to a folder which is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        return write_deliverables(context, Renderer(context, Path(folder)))
 
 
 def _states(words: str) -> frozenset[State]:
@@ -152,8 +157,7 @@ def commands_of(criteria: Iterable[Criterion]) -> list[str]:
 
 def _sign(options: argparse.Namespace) -> int:
     context = load_context(load_settings(options))
-    with tempfile.TemporaryDirectory() as folder:
-        pages = write_deliverables(context, Renderer(context, Path(folder)))
+    pages = pages_now(context)
     if options.page not in pages:
         raise _UsageError(f"--page: no page {options.page[:40]!r}{nearest(options.page, sorted(pages))}.")
     wanted = sorted(

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from etl.repository import code_version, digest
-from generators.evidence.drill import weigh
+from etl.errors import EXIT_SUCCESS, EXIT_WARNINGS
+from etl.repository import code_version
+from generators.evidence.drill import verdict_on, weigh
 from generators.evidence.exhibits import REFRESH_COMMANDS, Exhibits
 from generators.evidence.results import Result
 from generators.inputs import DATA, Inputs
 from generators.judging import ProofVerdict
 from generators.proofs import CommandProof
-
-WITH_WARNINGS = 10
 
 
 def judge(proof: CommandProof, exhibits: Exhibits) -> ProofVerdict:
@@ -28,8 +27,7 @@ def judge(proof: CommandProof, exhibits: Exhibits) -> ProofVerdict:
     if result is None:
         return ProofVerdict("command", proof.run, "missing", "not tried yet", remedy=REFRESH_COMMANDS)
     state, why = weigh(result, exhibits, "it was tried")
-    link, remedy = "generated/backlog/checks.md#commands", None if state == "proved" else REFRESH_COMMANDS
-    return ProofVerdict("command", proof.run, state, why, link, result.ran_at, digest(result.model_dump_json().encode()), remedy)
+    return verdict_on(result, "command", proof.run, state, why, "commands", REFRESH_COMMANDS)
 
 
 def module_of(command: str) -> str | None:
@@ -46,7 +44,7 @@ def try_commands(commands: Iterable[str], root: Path) -> Iterator[Result]:
         content = inputs.digests(depends_on(command, inputs))
         ran_at, begin = datetime.now(UTC), time.perf_counter()
         done = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=root, capture_output=True, check=False)
-        good = done.returncode in (0, WITH_WARNINGS)
+        good = done.returncode in (EXIT_SUCCESS, EXIT_WARNINGS)
         told = f"ended with {done.returncode}" if done.returncode else "ended well"
         seconds = round(time.perf_counter() - begin, 2)
         yield Result(

@@ -19,8 +19,13 @@ def judge(proof: DrillProof, exhibits: Exhibits) -> ProofVerdict:
     if result is None:
         return ProofVerdict("drill", what, "missing", "not rehearsed yet", remedy=REFRESH_DRILLS)
     state, why = weigh(result, exhibits, "the last rehearsal")
-    link, remedy = "generated/backlog/checks.md#rehearsals", None if state == "proved" else REFRESH_DRILLS
-    return ProofVerdict("drill", what, state, why, link, result.ran_at, digest(result.model_dump_json().encode()), remedy)
+    return verdict_on(result, "drill", what, state, why, "rehearsals", REFRESH_DRILLS)
+
+
+def verdict_on(result: Result, kind: str, what: str, state: State, why: str, section: str, remedy: str) -> ProofVerdict:
+    """Return the verdict on a result that is kept; `section` is that of the page of checks, `remedy` what brings a new one."""
+    link, seen = f"generated/backlog/checks.md#{section}", digest(result.model_dump_json().encode())
+    return ProofVerdict(kind, what, state, why, link, result.ran_at, seen, None if state == "proved" else remedy)
 
 
 def weigh(result: Result, exhibits: Exhibits, when: str) -> tuple[State, str]:

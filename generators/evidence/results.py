@@ -5,7 +5,6 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -112,8 +111,3 @@ def write_results(path: Path, results: Sequence[Result]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data: list[Any] = [kept[name].model_dump(mode="json") for name in sorted(kept)]
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8", newline="\n")
-
-
-def day(moment: datetime) -> str:
-    """Return a day and time (UTC) as a line about a proof tells it."""
-    return f"{moment:%d %b %Y %H:%M} UTC"

@@ -20,28 +20,28 @@ def judge(proof: TestProof, exhibits: Exhibits) -> ProofVerdict:
         return ProofVerdict("test", what, "missing", "there is no such test any more")
     if not nodes:
         return ProofVerdict("test", what, "missing", "not in the report of the last test run", remedy=REFRESH_TESTS)
-    state, why = _look_at(nodes, exhibits)
+    inputs = _inputs(nodes, session, exhibits) if session else set()
+    state, why = _look_at(nodes, inputs, exhibits)
     remedy = None if state == "proved" else REFRESH_TESTS
     if session is None:
         return ProofVerdict("test", what, state, why, link, remedy=remedy)
-    seen = "".join(f"{path}{exhibits.inputs.digest(path)}" for path in sorted(_inputs(nodes, session, exhibits)))
+    seen = "".join(f"{path}{exhibits.inputs.digest(path)}" for path in sorted(inputs))
     return ProofVerdict("test", what, state, why, link, session.ended_at, digest(seen.encode()), remedy)
 
 
-def _look_at(nodes: Sequence[str], exhibits: Exhibits) -> tuple[State, str]:
+def _look_at(nodes: Sequence[str], inputs: set[str], exhibits: Exhibits) -> tuple[State, str]:
     report = exhibits.tests
     if bad := sum(report.outcomes[node] != "passed" for node in nodes):
         return "failing", f"{bad} of {len(nodes)} did not pass in the last test run"
     if report.session is None:
         return "stale", "nothing tells what the last test run looked at"
-    if causes := _changed(nodes, report.session, exhibits):
+    if causes := _changed(inputs, report.session, exhibits):
         return "stale", f"{in_words(causes)} after the last test run"
     return "proved", f"{len(nodes)} passed in the last test run"
 
 
-def _changed(nodes: Sequence[str], session: TestSession, exhibits: Exhibits) -> list[str]:
+def _changed(inputs: set[str], session: TestSession, exhibits: Exhibits) -> list[str]:
     """Return what is not as it was, the test's own lines first."""
-    inputs = _inputs(nodes, session, exhibits)
     changed = [path for path in inputs if exhibits.inputs.digest(path) != session.content.get(path)]
     return sorted(changed, key=lambda path: ("::" not in path, path.startswith("tests/"), path))
 

@@ -11,11 +11,10 @@ from generators.backlog import Item
 from generators.badges import badge
 from generators.context import Context
 from generators.disclosure import withheld
-from generators.evidence.exhibits import COMMANDS, DRILLS, SIGNATURES, TEST_REPORT
+from generators.evidence.exhibits import Exhibits
 from generators.evidence.publications import Publication
 from generators.evidence.report import make_report, next_steps, to_junit
-from generators.evidence.results import Result, TestReport, read_results, read_test_report
-from generators.evidence.signatures import read_signatures
+from generators.evidence.results import Result, TestReport
 from generators.evidence.test import anchor_of, spoken
 from generators.judging import STATES, State
 from generators.proofs import TestProof
@@ -50,8 +49,8 @@ class CheckedTest:
     criteria: tuple[tuple[str, str], ...]
 
 
-def write_evidence(context: Context, publications: tuple[Publication, ...], renderer: Renderer) -> None:
-    """Write the pages and files of a judged context."""
+def write_evidence(context: Context, exhibits: Exhibits, publications: tuple[Publication, ...], renderer: Renderer) -> None:
+    """Write the pages and files of a judged context; `exhibits` are what it was judged on."""
     proofs = [proof for verdict in (context.verdicts or {}).values() for proof in verdict.proofs]
     coverage = {
         "Theme": _coverage(context, lambda item: item.theme),
@@ -61,7 +60,7 @@ def write_evidence(context: Context, publications: tuple[Publication, ...], rend
     values = {"items": context.backlog.items, "coverage": coverage, "steps": next_steps(proofs), "states": STATES,
               "charts": _charts(publications), "publications": publications[: -LATEST_FIRST - 1 : -1]}  # fmt: skip
     renderer.write("pages/evidence.md.j2", f"{FOLDER}/evidence.md", values)
-    renderer.write("pages/checks.md.j2", f"{FOLDER}/checks.md", _checks(context))
+    renderer.write("pages/checks.md.j2", f"{FOLDER}/checks.md", _checks(context, exhibits))
     renderer.write("pages/changed.md.j2", f"{FOLDER}/changed.md", _changed(context, publications))
     _write_data(context, renderer)
 
@@ -93,17 +92,15 @@ def _charts(publications: tuple[Publication, ...]) -> list[tuple[str, Markup]]:
     ]
 
 
-def _checks(context: Context) -> dict[str, object]:
-    root = context.root
-    report = read_test_report(root / TEST_REPORT)
+def _checks(context: Context, exhibits: Exhibits) -> dict[str, object]:
+    report = exhibits.tests
     modules: dict[str, list[CheckedTest]] = defaultdict(list)
     for node, criteria in sorted(_criteria_of_tests(context).items()):
         modules[node.partition("::")[0]].append(_checked(node, criteria, report))
     return {
         "modules": modules, "session": report.session, "tests": len(report.outcomes),
         "passed": sum(outcome == "passed" for outcome in report.outcomes.values()),
-        "drills": _by_time(read_results(root / DRILLS)), "commands": _by_time(read_results(root / COMMANDS)),
-        "signatures": read_signatures(root / SIGNATURES),
+        "drills": _by_time(exhibits.drills), "commands": _by_time(exhibits.commands), "signatures": exhibits.signatures,
     }  # fmt: skip
 
 
